@@ -1,0 +1,117 @@
+package hw
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// A Level names a set of instructions that kernels may use. Levels of one
+// architecture are ordered: a stronger level has all that a weaker one has.
+type Level uint8
+
+const (
+	Portable Level = iota // plain Go, on every machine
+	NEON                  // arm64 Advanced SIMD
+	AVX2                  // amd64 AVX2 with FMA and F16C
+	AVX512                // amd64 AVX-512 F, BW, VL, DQ
+	AMX                   // AVX-512 and the bfloat16 and int8 tiles
+)
+
+var levelNames = [...]string{"portable", "neon", "avx2", "avx512", "amx"}
+
+// String gives the name that SUBQUAD_HW and ParseLevel understand.
+func (l Level) String() string {
+	if int(l) < len(levelNames) {
+		return levelNames[l]
+	}
+	return fmt.Sprintf("hw.Level(%d)", uint8(l))
+}
+
+// Has reports whether a machine at level l can run the instructions of level m.
+func (l Level) Has(m Level) bool {
+	return m == Portable || l == m || (l >= AVX2 && m >= AVX2 && l >= m)
+}
+
+// ParseLevel is the inverse of String.
+func ParseLevel(name string) (Level, error) {
+	if i := slices.Index(levelNames[:], strings.ToLower(name)); i >= 0 {
+		return Level(i), nil
+	}
+	return Portable, fmt.Errorf("hw: unknown level %q, want one of %s", name, strings.Join(levelNames[:], ", "))
+}
+
+var state struct {
+	sync.Mutex
+	current Level
+	levels  []Level
+	hooks   []func(Level)
+	err     error
+}
+
+// Env is the environment variable that caps the level.
+const Env = "SUBQUAD_HW"
+
+func init() {
+	state.levels = detect()
+	state.current = state.levels[len(state.levels)-1]
+	name := os.Getenv(Env)
+	if name == "" {
+		return
+	}
+	l, err := ParseLevel(name)
+	if err != nil {
+		state.err = fmt.Errorf("%s: %w", Env, err)
+		fmt.Fprintf(os.Stderr, "subquad: %v; using %s\n", state.err, state.current)
+		return
+	}
+	// The variable caps: a level that the machine lacks leaves the best one below it.
+	state.current = Portable
+	for _, have := range state.levels {
+		if l.Has(have) {
+			state.current = have
+		}
+	}
+}
+
+// Err reports what was wrong with SUBQUAD_HW, if anything. An unknown value is
+// also printed once to standard error and otherwise changes nothing.
+func Err() error { return state.err }
+
+// Current is the level that kernels use now.
+func Current() Level {
+	state.Lock()
+	defer state.Unlock()
+	return state.current
+}
+
+// Levels lists what this machine can run, weakest first; it starts with Portable.
+func Levels() []Level { return slices.Clone(state.levels) }
+
+// Set chooses the level for the whole program. It is meant for start-up, tests
+// and benchmarks: it must not run while another goroutine computes.
+func Set(l Level) error {
+	if !slices.Contains(state.levels, l) {
+		return fmt.Errorf("hw: this machine cannot run level %s, it has %v", l, state.levels)
+	}
+	state.Lock()
+	defer state.Unlock()
+	state.current = l
+	for _, f := range state.hooks {
+		f(l)
+	}
+	return nil
+}
+
+// OnLevel calls f with the current level, and again whenever Set changes it.
+// A kernel package uses it once, in init, to fill its dispatch booleans:
+// branching on a bool keeps the arguments of assembly on the stack, which a
+// function variable would not.
+func OnLevel(f func(Level)) {
+	state.Lock()
+	defer state.Unlock()
+	state.hooks = append(state.hooks, f)
+	f(state.current)
+}
