@@ -1,0 +1,178 @@
+package tensor
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A State is what a layer, or a model, remembers of the sequences it has seen:
+// named parts of fixed size, the number of tokens seen by each sequence, and
+// the states of its inner layers. It is a value: Clone forks it, MarshalBinary
+// saves it. Layers update it in place; it must not be shared by two calls at
+// once.
+type State struct {
+	Kind  string  // the layer and what of its configuration the state depends on
+	Batch int     // sequences
+	Pos   []int64 // tokens seen, for each sequence
+	Parts []*Part
+	Sub   []*State
+}
+
+// NewState makes the state of a layer: batch sequences that have seen nothing.
+func NewState(kind string, batch int) *State {
+	return &State{Kind: kind, Batch: batch, Pos: make([]int64, batch)}
+}
+
+// Add appends a part, the tensor of its value at the start of a sequence.
+func (st *State) Add(name string, value *Tensor) *State {
+	st.Parts = append(st.Parts, &Part{Name: name, Value: value, start: value.Clone()})
+	return st
+}
+
+// Part is the i-th part; nil for a nil state, which all of Part's methods accept.
+func (st *State) Part(i int) *Part {
+	if st == nil {
+		return nil
+	}
+	return st.Parts[i]
+}
+
+// Inner is the state of the i-th inner layer; nil for a nil state.
+func (st *State) Inner(i int) *State {
+	if st == nil {
+		return nil
+	}
+	return st.Sub[i]
+}
+
+// Advance counts n more tokens for every sequence.
+func (st *State) Advance(n int) {
+	if st == nil {
+		return
+	}
+	for i := range st.Pos {
+		st.Pos[i] += int64(n)
+	}
+}
+
+// Check panics unless st is nil or the state of this kind of layer for batch sequences.
+func (st *State) Check(kind string, batch int) {
+	if st != nil && (st.Kind != kind || st.Batch != batch) {
+		panic(&ShapeError{Op: kind, Arg: "state", Got: []int{st.Batch}, Want: fmt.Sprintf("a state of %q for %d sequences, this is one of %q", kind, batch, st.Kind)})
+	}
+}
+
+// Reset goes back to the start of a sequence.
+func (st *State) Reset() {
+	clear(st.Pos)
+	for _, p := range st.Parts {
+		p.Value.SetFrom(p.start)
+		p.live = nil
+	}
+	for _, s := range st.Sub {
+		s.Reset()
+	}
+}
+
+// Clone is an independent copy.
+func (st *State) Clone() *State {
+	if st == nil {
+		return nil
+	}
+	c := &State{Kind: st.Kind, Batch: st.Batch, Pos: slices.Clone(st.Pos)}
+	for _, p := range st.Parts {
+		c.Parts = append(c.Parts, &Part{Name: p.Name, Value: p.Value.Clone(), start: p.start})
+	}
+	for _, s := range st.Sub {
+		c.Sub = append(c.Sub, s.Clone())
+	}
+	return c
+}
+
+// Bytes is the size of the state's values.
+func (st *State) Bytes() int {
+	n := 8 * len(st.Pos)
+	for _, p := range st.Parts {
+		n += 4 * p.Value.Len()
+	}
+	for _, s := range st.Sub {
+		n += s.Bytes()
+	}
+	return n
+}
+
+// A Part is one tensor of a State. In inference operators work on Value in
+// place. In a recording scope the value as the graph sees it is kept beside
+// it until the scope's Reset, so that gradients flow through a sequence that
+// was cut into several calls; across Reset only the value is carried
+// (truncated back-propagation).
+type Part struct {
+	Name  string
+	Value *Tensor // on the heap; Track it to get the gradient of the initial state
+	start *Tensor
+	live  *Tensor // the value as made in a recording or Float64 scope
+}
+
+// Begin opens the part for an operator that works in scope s: before is the
+// value as an input (nil when it is not needed: in inference, or at a zero
+// start of a nil part), after is the tensor to update in place, which holds
+// the value. A nil part gives zeros of the given shape. Afterwards the
+// operator registers its gradient with outs that include after, and calls End.
+func (p *Part) Begin(s *Scope, op string, shape ...int) (before, after *Tensor) {
+	if p == nil {
+		return nil, s.New(shape...)
+	}
+	Check(op, "state "+p.Name, p.Value, shape...)
+	if !s.Recording() && !s.IsFloat64() {
+		return nil, p.Value
+	}
+	before = p.Read(s)
+	after = s.make(op, shape)
+	after.SetFrom(before)
+	after.needs = before.needs
+	return before, after
+}
+
+// End stores what Begin opened.
+func (p *Part) End(after *Tensor) {
+	if p != nil && after != p.Value {
+		p.Write(after)
+	}
+}
+
+// Read is the part's value as an input in scope s: shared with the part in
+// inference, a copy that gradients flow through when recording.
+func (p *Part) Read(s *Scope) *Tensor {
+	if !s.Recording() && !s.IsFloat64() {
+		return p.Value
+	}
+	if p.live != nil && p.live.scope == s && p.live.gen == s.gen {
+		return p.live
+	}
+	return copyInto(s, p.Value)
+}
+
+// Write makes t the part's value.
+func (p *Part) Write(t *Tensor) {
+	p.Value.SetFrom(t)
+	p.live = nil
+	if t.scope.Recording() || t.scope.IsFloat64() {
+		p.live = t
+	}
+}
+
+// copyInto brings a heap tensor into a scope as a copy with a gradient.
+func copyInto(s *Scope, src *Tensor) *Tensor {
+	t := s.make("state", src.Shape())
+	t.SetFrom(src)
+	t.needs = s.Recording() && src.NeedsGrad()
+	if t.Recording() {
+		OnBackward(func() {
+			g, d := src.Grad().Data(), t.Grad().Data()
+			for i, v := range d {
+				g[i] += v
+			}
+		}, t)
+	}
+	return t
+}
