@@ -129,7 +129,7 @@ func (p *Part) Begin(s *Scope, op string, shape ...int) (before, after *Tensor) 
 	before = p.Read(s)
 	after = s.make(op, shape)
 	after.SetFrom(before)
-	after.needs = before.needs
+	after.needs = s.Recording()
 	return before, after
 }
 
