@@ -176,3 +176,30 @@ func copyInto(s *Scope, src *Tensor) *Tensor {
 	}
 	return t
 }
+
+// Grow lengthens the part by n zeros along an axis: for a state that holds the
+// sequence itself, as softmax attention's does.
+func (p *Part) Grow(s *Scope, axis, n int) {
+	axis = p.Value.axis("Grow", axis)
+	var shape [MaxRank]int
+	rank := copy(shape[:], p.Value.Shape())
+	old := shape[axis]
+	shape[axis] += n
+	live := p.live
+	bigger := New(shape[:rank]...)
+	bigger.Narrow(axis, 0, old).SetFrom(p.Value)
+	p.Value = bigger
+	if live == nil || live.scope != s || live.gen != s.gen {
+		p.live = nil
+		return
+	}
+	t := s.make("Grow", shape[:rank])
+	clear(t.data)
+	clear(t.f64)
+	t.Narrow(axis, 0, old).SetFrom(live)
+	t.needs = live.needs
+	if t.Recording() {
+		OnBackward(func() { addTo(live.Grad(), Copy(t.Grad().Narrow(axis, 0, old))) }, t)
+	}
+	p.live = t
+}
