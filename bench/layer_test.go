@@ -1,0 +1,103 @@
+package bench
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/subquad/subquad/linattn"
+	"github.com/subquad/subquad/nn"
+	"github.com/subquad/subquad/rwkv"
+	"github.com/subquad/subquad/ssm"
+	"github.com/subquad/subquad/tensor"
+)
+
+type entry struct {
+	name string
+	make func(width int) (nn.Layer, error)
+}
+
+// every layer of the module, by the name that the benchmarks use.
+var every = []entry{
+	{"mamba", func(d int) (nn.Layer, error) { return ssm.NewMamba(ssm.MambaConfig{DModel: d}) }},
+	{"s4d", func(d int) (nn.Layer, error) { return ssm.NewS4D(ssm.S4DConfig{DModel: d}) }},
+	{"rwkv4", func(d int) (nn.Layer, error) { return rwkv.NewTimeMix4(rwkv.Config4{DModel: d}) }},
+	{"rwkv7", func(d int) (nn.Layer, error) { return rwkv.NewTimeMix7(rwkv.Config7{DModel: d}) }},
+	{"based", func(d int) (nn.Layer, error) { return linattn.NewBased(linattn.BasedConfig{DModel: d}) }},
+	{"baseconv", func(d int) (nn.Layer, error) { return linattn.NewBaseConv(linattn.BaseConvConfig{DModel: d}) }},
+	{"window", func(d int) (nn.Layer, error) {
+		return linattn.NewAttention(linattn.AttentionConfig{DModel: d, Window: 64, RopeBase: 10000})
+	}},
+	{"softmax", func(d int) (nn.Layer, error) {
+		return linattn.NewAttention(linattn.AttentionConfig{DModel: d, RopeBase: 10000})
+	}},
+}
+
+// A layer over whole sequences of growing length, one core: the time a token
+// is flat but for softmax attention. Past 16k the sequence is fed in pieces of
+// 16k with state, so that memory stays what one piece needs; softmax attention
+// stops at 16k.
+func BenchmarkForward(b *testing.B) {
+	const width, piece = 256, 16384
+	for _, e := range every {
+		for _, n := range []int{1024, 4096, 16384, 65536} {
+			if e.name == "softmax" && n > piece {
+				continue
+			}
+			b.Run(fmt.Sprintf("layer=%s/d=%d/n=%d", e.name, width, n), func(b *testing.B) {
+				l, err := e.make(width)
+				if err != nil {
+					b.Fatal(err)
+				}
+				x := random(min(n, piece)*width, -1, 1)
+				inference(b, func(s *tensor.Scope) {
+					st := l.NewState(1)
+					for done := 0; done < n; done += piece {
+						s.Reset()
+						l.Forward(s.From(x, 1, min(n, piece), width), st)
+					}
+				})
+				b.ReportMetric(1e6/perSecond(b, float64(n)), "µs/token")
+			})
+		}
+	}
+}
+
+// One token with state, after 1000 others.
+func BenchmarkDecode(b *testing.B) {
+	const width = 768
+	for _, e := range every {
+		b.Run(fmt.Sprintf("layer=%s/d=%d", e.name, width), func(b *testing.B) {
+			l, err := e.make(width)
+			if err != nil {
+				b.Fatal(err)
+			}
+			st := l.NewState(1)
+			s := tensor.NewScope(tensor.Workers(1))
+			l.Forward(s.From(random(1000*width, -1, 1), 1, 1000, width), st)
+			x := random(width, -1, 1)
+			inference(b, func(s *tensor.Scope) { l.Forward(s.From(x, 1, 1, width), st) })
+			b.ReportMetric(float64(st.Bytes()), "state-bytes")
+		})
+	}
+}
+
+// Forward and backward of 512 tokens, all cores.
+func BenchmarkTrain(b *testing.B) {
+	const width, n = 256, 512
+	for _, e := range every {
+		b.Run(fmt.Sprintf("layer=%s/d=%d/n=%d", e.name, width, n), func(b *testing.B) {
+			l, err := e.make(width)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s := tensor.NewScope(tensor.Record())
+			x := random(n*width, -1, 1)
+			for b.Loop() {
+				s.Reset()
+				y := l.Forward(s.From(x, 1, n, width).Track(), nil)
+				s.Backward(tensor.SumAll(tensor.Square(y)))
+			}
+			b.ReportMetric(1e6/perSecond(b, n), "µs/token")
+		})
+	}
+}

@@ -1,0 +1,129 @@
+package golden
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// missing lists the ops that no operator, layer or model of this module
+// answers yet. It can only shrink: a case whose op is neither bound nor listed
+// fails, and so does a listed op that is bound.
+var missing = []string{
+	// operators
+	"fft", "hippo_legs", "mamba3_siso", "s4_dplr_kernel", "s4d_kernel", "selective_state_update",
+	// layers
+	"falcon_mamba_layer", "gated_deltanet_layer", "jamba_mamba_layer", "jrt_prefix_linear_attention_layer",
+	"kda_kimi_layer", "mamba2_layer", "rwkv5_channel_mix", "rwkv5_time_mix", "rwkv6_channel_mix", "rwkv6_time_mix",
+	"s4_block", "s4d_block",
+	// whole models and training
+	"fla_model", "hf_model", "rwkv5_model", "rwkv6_model", "train_trajectory",
+}
+
+func folder() string {
+	if dir := os.Getenv("SUBQUAD_GOLDENS"); dir != "" {
+		return dir
+	}
+	return filepath.Join("testdata", "goldens")
+}
+
+func TestGoldens(t *testing.T) {
+	dir := folder()
+	files, err := filepath.Glob(filepath.Join(dir, "*.safetensors"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no reference vectors in %s (%v)", dir, err)
+	}
+	models, err := filepath.Glob(filepath.Join(dir, "*", "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ok, failed, absent int
+	report := func(name string, r *result, isMissing bool) {
+		switch {
+		case isMissing:
+			absent++
+			fmt.Printf("%s missing\n", name)
+		case len(r.bad) > 0:
+			failed++
+			fmt.Printf("%s FAIL %s\n", name, r)
+			slices.Sort(r.bad)
+			t.Errorf("%s: %s", name, strings.Join(slices.Compact(r.bad), "; "))
+		default:
+			ok++
+			fmt.Printf("%s ok %s\n", name, r)
+		}
+	}
+	for _, path := range files {
+		name := strings.TrimSuffix(filepath.Base(path), ".safetensors")
+		c, err := openCase(name, path)
+		if err != nil {
+			t.Errorf("%v", err)
+			failed++
+			continue
+		}
+		bind := operators[c.Op]
+		if bind == nil {
+			bind = layers[c.Op]
+		}
+		known, listed := bind != nil || direct[c.Op] != nil, slices.Contains(missing, c.Op)
+		if known == listed {
+			t.Errorf("%s: op %q: bound %v, listed as missing %v: want one of them", name, c.Op, known, listed)
+		}
+		switch {
+		case bind != nil:
+			r := bind(c).run()
+			report(name, &r, false)
+		case direct[c.Op] != nil:
+			r := direct[c.Op](c)
+			report(name, &r, false)
+		default:
+			report(name, nil, true)
+		}
+		c.file.Close()
+	}
+	slices.SortFunc(models, cmp.Compare)
+	for _, path := range models {
+		folder := filepath.Dir(path)
+		name := filepath.Base(folder)
+		if _, err := os.Stat(filepath.Join(folder, "golden.safetensors")); err != nil {
+			report(name, nil, true) // a training trajectory
+			continue
+		}
+		c, err := openCase(name, filepath.Join(folder, "golden.safetensors"))
+		if err != nil {
+			t.Errorf("%v", err)
+			failed++
+			continue
+		}
+		run := wholeModels[c.Op]
+		if (run != nil) == slices.Contains(missing, c.Op) {
+			t.Errorf("%s: op %q: bound %v, and listed as missing alike", name, c.Op, run != nil)
+		}
+		if run == nil {
+			report(name, nil, true)
+		} else {
+			r := run(c, folder)
+			report(name, &r, false)
+		}
+		c.file.Close()
+	}
+	fmt.Printf("golden: %d ok, %d failed, %d missing\n", ok, failed, absent)
+}
+
+func (r *result) String() string {
+	var parts []string
+	if r.whole >= 0 {
+		parts = append(parts, fmt.Sprintf("whole=%.1e", r.whole))
+	}
+	if r.hasSplit {
+		parts = append(parts, fmt.Sprintf("split=%.1e steps=%.1e", r.split, r.steps))
+	}
+	if r.hasGrad {
+		parts = append(parts, fmt.Sprintf("grad=%.1e", r.grad))
+	}
+	return strings.Join(parts, " ")
+}

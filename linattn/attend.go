@@ -1,0 +1,489 @@
+package linattn
+
+import (
+	"math"
+	"sync"
+
+	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/kernel/gemm"
+	"github.com/subquad/subquad/internal/kernel/vec"
+	"github.com/subquad/subquad/tensor"
+)
+
+// SoftmaxOptions says which keys a query sees and how scores are scaled.
+type SoftmaxOptions struct {
+	Window int     // keys that a query sees, itself included; 0 means all before it
+	Scale  float32 // of the scores; 0 means HeadDim^−½
+}
+
+// Softmax is exact causal softmax attention. q is [batch, T, heads, D]; k and v
+// are [batch, T, kvHeads, D] and [batch, T, kvHeads, V], query head h reading
+// key head h/(heads/kvHeads). The result is [batch, T, heads, V].
+//
+// Scores are never held as a T×T matrix: blocks of queries meet blocks of keys
+// under a running maximum and sum (FlashAttention, arXiv 2205.14135). Time
+// grows with T², or T·Window.
+//
+// st, if not nil, holds the keys and values of earlier tokens: part 0 is
+// [batch, slots, kvHeads, D], part 1 [batch, slots, kvHeads, V]. The key of
+// token p lies in slot p mod slots, a ring of Window slots; without a window
+// the slots double when they are full. Keys are stored as given, that is,
+// after any rotation. The caller counts the tokens (State.Advance).
+func Softmax(q, k, v *tensor.Tensor, o SoftmaxOptions, st *tensor.State) *tensor.Tensor {
+	const op = "linattn.Softmax"
+	tensor.Check(op, "q", q, -1, -1, -1, -1)
+	B, T, H, D := q.Dim(0), q.Dim(1), q.Dim(2), q.Dim(3)
+	tensor.Check(op, "k", k, B, T, -1, D)
+	G := k.Dim(2)
+	tensor.Check(op, "v", v, B, T, G, -1)
+	if G == 0 || H%G != 0 || o.Window < 0 {
+		panic(&tensor.ShapeError{Op: op, Arg: "heads, kvHeads, window", Got: []int{H, G, o.Window}, Want: "heads a multiple of kvHeads, window ≥ 0"})
+	}
+	if o.Scale == 0 {
+		o.Scale = float32(1 / math.Sqrt(float64(max(D, 1))))
+	}
+	s := tensor.ScopeOf(op, q, k, v)
+	V := v.Dim(3)
+	a := attention{B: B, T: T, H: H, G: G, D: D, V: V, window: o.Window, scale: o.Scale}
+
+	if st != nil {
+		reserve(s, st, o.Window, T)
+		a.pos = st.Pos
+		a.slots = st.Part(0).Value.Dim(1)
+	}
+	y := tensor.Out(op, []int{B, T, H, V}, q, k, v)
+	var k0, k1, v0, v1 *tensor.Tensor
+	if st != nil {
+		k0, k1 = st.Part(0).Begin(s, op, B, a.slots, G, D)
+		v0, v1 = st.Part(1).Begin(s, op, B, a.slots, G, V)
+	}
+	if y.IsFloat64() {
+		a.plain(y, q, k, v, k0, v0, k1, v1)
+	} else {
+		q, k, v = tensor.Contiguous(q), tensor.Contiguous(k), tensor.Contiguous(v)
+		pastK, pastV := k1, v1 // read before they are overwritten below
+		if k0 != nil {
+			pastK, pastV = k0, v0
+		}
+		var lse []float32
+		if s.Recording() {
+			lse = s.Floats(B * H * T)
+		}
+		a.forward(s.Workers(), y.Data(), q.Data(), k.Data(), v.Data(), data(pastK), data(pastV), lse)
+		a.store(data(k1), k.Data(), D)
+		a.store(data(v1), v.Data(), V)
+		if y.Recording() {
+			a.recordBackward(s, y, q, k, v, k0, k1, v0, v1, lse)
+		}
+	}
+	if st != nil {
+		st.Part(0).End(k1)
+		st.Part(1).End(v1)
+	}
+	return y
+}
+
+func data(t *tensor.Tensor) []float32 {
+	if t == nil {
+		return nil
+	}
+	return t.Data()
+}
+
+// reserve makes room for T more keys in a state without a window: slots double.
+func reserve(s *tensor.Scope, st *tensor.State, window, T int) {
+	have := st.Part(0).Value.Dim(1)
+	need := 0
+	for _, p := range st.Pos {
+		need = max(need, int(p)+T)
+	}
+	if window > 0 || need <= have {
+		return
+	}
+	more := max(need, 2*have) - have
+	st.Part(0).Grow(s, 1, more)
+	st.Part(1).Grow(s, 1, more)
+}
+
+// attention is one call of Softmax: sizes, and where the earlier keys are.
+type attention struct {
+	B, T, H, G, D, V int
+	window           int
+	scale            float32
+	pos              []int64 // tokens seen before, for each sequence; nil for none
+	slots            int     // of the ring of earlier keys
+}
+
+// past is the number of earlier tokens whose keys sequence b still holds and
+// some query may see, and the position of the first of them.
+func (a *attention) past(b int) (first, n int) {
+	if a.pos == nil {
+		return 0, 0
+	}
+	n = min(int(a.pos[b]), a.slots)
+	if a.window > 0 {
+		n = min(n, a.window-1)
+	}
+	return int(a.pos[b]) - n, n
+}
+
+// store puts the new keys (or values) of width w into their slots.
+func (a *attention) store(ring, rows []float32, w int) {
+	if a.pos == nil {
+		return
+	}
+	w *= a.G
+	for b := range a.B {
+		for t := max(0, a.T-a.slots); t < a.T; t++ {
+			slot := (int(a.pos[b]) + t) % a.slots
+			copy(ring[(b*a.slots+slot)*w:][:w], rows[(b*a.T+t)*w:][:w])
+		}
+	}
+}
+
+// Blocks of queries and keys: scores of a block and the keys it reads stay in L1 and L2.
+const (
+	queryBlock = 64
+	keyBlock   = 128
+)
+
+// A worker's memory. keys and vals hold one key head's rows, earlier ones
+// first, contiguous, so that blocks of them are plain matrices.
+type scratch struct {
+	keys, vals, scores, max, sum, q, dk, dv, dp []float32
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func sized(p *[]float32, n int) []float32 {
+	if cap(*p) < n {
+		*p = make([]float32, n+n/4)
+	}
+	*p = (*p)[:n]
+	return *p
+}
+
+// gather copies the rows of key head g of sequence b, earlier ones first.
+func (a *attention) gather(dst, past, rows []float32, b, g, w int) {
+	first, n := a.past(b)
+	for i := range n {
+		slot := (first + i) % a.slots
+		copy(dst[i*w:][:w], past[((b*a.slots+slot)*a.G+g)*w:])
+	}
+	for t := range a.T {
+		copy(dst[(n+t)*w:][:w], rows[((b*a.T+t)*a.G+g)*w:])
+	}
+}
+
+// scatterAdd adds the gradient of gathered rows to where the rows came from.
+func (a *attention) scatterAdd(grad, past, rows []float32, b, g, w int) {
+	first, n := a.past(b)
+	if past != nil {
+		for i := range n {
+			slot := (first + i) % a.slots
+			d := past[((b*a.slots+slot)*a.G+g)*w:][:w]
+			vec.Add(d, d, grad[i*w:])
+		}
+	}
+	if rows != nil {
+		for t := range a.T {
+			d := rows[((b*a.T+t)*a.G+g)*w:][:w]
+			vec.Add(d, d, grad[(n+t)*w:])
+		}
+	}
+}
+
+// span is the range of gathered keys that queries lo ≤ t < hi of a sequence
+// with n earlier keys may see.
+func (a *attention) span(n, lo, hi int) (from, to int) {
+	to = n + hi
+	if a.window > 0 {
+		from = max(0, n+lo-a.window+1)
+	}
+	return from, to
+}
+
+func (a *attention) forward(workers int, y, q, k, v, pastK, pastV, lse []float32) {
+	units := a.B * a.G
+	if units == 0 || a.T == 0 {
+		return
+	}
+	keys := float64(a.T)
+	if a.window > 0 {
+		keys = math.Min(keys, float64(a.window))
+	}
+	ns := float64(a.T) * keys * float64(a.H/a.G) * float64(a.D+a.V) / 40
+	// A task is one key head and one share of its queries; shares are cut at
+	// fixed blocks so that results do not depend on how many there are.
+	blocks := (a.T + queryBlock - 1) / queryBlock
+	share := 1
+	if tasks := hw.Tasks(workers, units*blocks, ns/float64(blocks)); tasks > units {
+		share = min(blocks, (tasks+units-1)/units)
+	}
+	if hw.Tasks(workers, units*share, ns/float64(share)) == 1 {
+		for u := range units {
+			a.head(u, 0, a.T, y, q, k, v, pastK, pastV, lse)
+		}
+		return
+	}
+	a.parallel(workers, units, share, blocks, y, q, k, v, pastK, pastV, lse)
+}
+
+// parallel is apart from forward so that its closure costs a serial call nothing.
+func (a *attention) parallel(workers, units, share, blocks int, y, q, k, v, pastK, pastV, lse []float32) {
+	c := *a
+	hw.Parallel(workers, units*share, func(i int) {
+		// The last queries see the most keys: start with them.
+		lo, hi := hw.Range(share-1-i/units, share, blocks)
+		c.head(i%units, lo*queryBlock, min(hi*queryBlock, c.T), y, q, k, v, pastK, pastV, lse)
+	})
+}
+
+// head computes queries lo ≤ t < hi of all query heads that read key head u%G of sequence u/G.
+func (a *attention) head(u, lo, hi int, y, q, k, v, pastK, pastV, lse []float32) {
+	b, g := u/a.G, u%a.G
+	_, n := a.past(b)
+	sc := scratches.Get().(*scratch)
+	defer scratches.Put(sc)
+	keys, vals := sized(&sc.keys, (n+a.T)*a.D), sized(&sc.vals, (n+a.T)*a.V)
+	a.gather(keys, pastK, k, b, g, a.D)
+	a.gather(vals, pastV, v, b, g, a.V)
+	scores := sized(&sc.scores, queryBlock*keyBlock)
+	rowMax, rowSum := sized(&sc.max, queryBlock), sized(&sc.sum, queryBlock)
+	for h := g * (a.H / a.G); h < (g+1)*(a.H/a.G); h++ {
+		for t0 := lo; t0 < hi; t0 += queryBlock {
+			t1 := min(t0+queryBlock, hi)
+			m := t1 - t0
+			for i := range m {
+				rowMax[i], rowSum[i] = float32(math.Inf(-1)), 0
+				clear(y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V])
+			}
+			from, to := a.span(n, t0, t1)
+			for j0 := from; j0 < to; j0 += keyBlock {
+				j1 := min(j0+keyBlock, to)
+				w := j1 - j0
+				gemm.Mul(1, false, false, true, m, w, a.D, q[((b*a.T+t0)*a.H+h)*a.D:], a.H*a.D, keys[j0*a.D:], a.D, scores, w)
+				for i := range m {
+					a.softmaxRow(scores[i*w:(i+1)*w], n+t0+i, j0, &rowMax[i], &rowSum[i], y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V])
+				}
+				gemm.Mul(1, true, false, false, m, a.V, w, scores, w, vals[j0*a.V:], a.V, y[((b*a.T+t0)*a.H+h)*a.V:], a.H*a.V)
+			}
+			for i := range m {
+				row := y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V]
+				vec.Scale(row, row, 1/rowSum[i])
+				if lse != nil {
+					lse[(b*a.H+h)*a.T+t0+i] = rowMax[i] + float32(math.Log(float64(rowSum[i])))
+				}
+			}
+		}
+	}
+}
+
+// softmaxRow turns one row of raw scores, of keys j0, j0+1, …, for the query
+// at gathered position p into weights e^{s−max}, with the running maximum and
+// sum of the row brought up to date and its output so far rescaled.
+func (a *attention) softmaxRow(s []float32, p, j0 int, rowMax, rowSum *float32, out []float32) {
+	lo, hi := a.visible(len(s), p, j0)
+	clear(s[:lo])
+	clear(s[hi:])
+	if lo == hi {
+		return
+	}
+	s = s[lo:hi]
+	vec.Scale(s, s, a.scale)
+	m := max(*rowMax, vec.Max(s))
+	if m > *rowMax {
+		if *rowSum != 0 {
+			f := float32(math.Exp(float64(*rowMax - m)))
+			*rowSum *= f
+			vec.Scale(out, out, f)
+		}
+		*rowMax = m
+	}
+	*rowSum += vec.ExpSub(s, s, *rowMax)
+}
+
+// visible is the range of n keys from j0 on that the query at p sees.
+func (a *attention) visible(n, p, j0 int) (lo, hi int) {
+	hi = min(max(p+1-j0, 0), n)
+	if a.window > 0 {
+		lo = min(max(p-a.window+1-j0, 0), hi)
+	}
+	return lo, hi
+}
+
+// recordBackward registers the gradient: weights are recomputed from the
+// log-sum-exp of each row, block by block; with P the weights and dP = dY Vᵀ,
+// dS = P ⊙ (dP − rowsum(dY ⊙ Y)).
+func (a *attention) recordBackward(s *tensor.Scope, y, q, k, v, k0, k1, v0, v1 *tensor.Tensor, lse []float32) {
+	c := *a
+	if a.pos != nil {
+		c.pos = append([]int64(nil), a.pos...) // the caller advances the state's own
+	}
+	outs := []*tensor.Tensor{y}
+	if k1 != nil {
+		outs = append(outs, k1, v1)
+	}
+	tensor.OnBackward(func() {
+		dk, dv := grad(k), grad(v)
+		dk0, dv0 := grad(k0), grad(v0)
+		c.storeBackward(k1, dk, dk0, c.D)
+		c.storeBackward(v1, dv, dv0, c.V)
+		if !y.HasGrad() {
+			return
+		}
+		dy, dq := y.Grad().Data(), grad(q)
+		hw.Parallel(s.Workers(), c.B*c.G, func(u int) {
+			c.headBackward(u, y.Data(), dy, q.Data(), k.Data(), v.Data(), data(k0), data(v0), lse, dq, dk, dv, dk0, dv0)
+		})
+	}, outs...)
+}
+
+func grad(t *tensor.Tensor) []float32 {
+	if !t.NeedsGrad() {
+		return nil
+	}
+	return t.Grad().Data()
+}
+
+// storeBackward passes the gradient of the ring after this call to the new
+// rows and to the slots that were kept.
+func (a *attention) storeBackward(after *tensor.Tensor, rows, before []float32, w int) {
+	if !after.HasGrad() {
+		return
+	}
+	w *= a.G
+	d := after.Grad().Data()
+	for b := range a.B {
+		if rows != nil {
+			for t := max(0, a.T-a.slots); t < a.T; t++ {
+				slot := (int(a.pos[b]) + t) % a.slots
+				dst := rows[(b*a.T+t)*w:][:w]
+				vec.Add(dst, dst, d[(b*a.slots+slot)*w:])
+			}
+		}
+		if before != nil {
+			for kept := range max(0, a.slots-a.T) {
+				slot := (int(a.pos[b]) + a.T + kept) % a.slots
+				dst := before[(b*a.slots+slot)*w:][:w]
+				vec.Add(dst, dst, d[(b*a.slots+slot)*w:])
+			}
+		}
+	}
+}
+
+func (a *attention) headBackward(u int, y, dy, q, k, v, pastK, pastV, lse, dq, dk, dv, dPastK, dPastV []float32) {
+	b, g := u/a.G, u%a.G
+	_, n := a.past(b)
+	sc := scratches.Get().(*scratch)
+	defer scratches.Put(sc)
+	keys, vals := sized(&sc.keys, (n+a.T)*a.D), sized(&sc.vals, (n+a.T)*a.V)
+	a.gather(keys, pastK, k, b, g, a.D)
+	a.gather(vals, pastV, v, b, g, a.V)
+	dKeys, dVals := sized(&sc.dk, len(keys)), sized(&sc.dv, len(vals))
+	clear(dKeys)
+	clear(dVals)
+	p, dp := sized(&sc.scores, queryBlock*keyBlock), sized(&sc.dp, queryBlock*keyBlock)
+	delta := sized(&sc.sum, queryBlock)
+	for h := g * (a.H / a.G); h < (g+1)*(a.H/a.G); h++ {
+		for t0 := 0; t0 < a.T; t0 += queryBlock {
+			m := min(queryBlock, a.T-t0)
+			rowsQ, rowsY := ((b*a.T+t0)*a.H+h)*a.D, ((b*a.T+t0)*a.H+h)*a.V
+			for i := range m {
+				o := rowsY + i*a.H*a.V
+				delta[i] = vec.Dot(dy[o:o+a.V], y[o:o+a.V])
+			}
+			from, to := a.span(n, t0, t0+m)
+			for j0 := from; j0 < to; j0 += keyBlock {
+				w := min(keyBlock, to-j0)
+				gemm.Mul(1, false, false, true, m, w, a.D, q[rowsQ:], a.H*a.D, keys[j0*a.D:], a.D, p, w)
+				gemm.Mul(1, false, false, true, m, w, a.V, dy[rowsY:], a.H*a.V, vals[j0*a.V:], a.V, dp, w)
+				for i := range m {
+					row, drow := p[i*w:(i+1)*w], dp[i*w:(i+1)*w]
+					lo, hi := a.visible(w, n+t0+i, j0)
+					clear(row[:lo])
+					clear(row[hi:])
+					clear(drow[:lo])
+					clear(drow[hi:])
+					row, drow = row[lo:hi], drow[lo:hi]
+					vec.Scale(row, row, a.scale)
+					vec.ExpSub(row, row, lse[(b*a.H+h)*a.T+t0+i])
+					for j, w := range row {
+						drow[j] = w * (drow[j] - delta[i]) * a.scale
+					}
+				}
+				gemm.Mul(1, true, true, false, w, a.V, m, p, w, dy[rowsY:], a.H*a.V, dVals[j0*a.V:], a.V)
+				gemm.Mul(1, true, true, false, w, a.D, m, dp, w, q[rowsQ:], a.H*a.D, dKeys[j0*a.D:], a.D)
+				if dq != nil {
+					gemm.Mul(1, true, false, false, m, a.D, w, dp, w, keys[j0*a.D:], a.D, dq[rowsQ:], a.H*a.D)
+				}
+			}
+		}
+	}
+	a.scatterAdd(dKeys, dPastK, dk, b, g, a.D)
+	a.scatterAdd(dVals, dPastV, dv, b, g, a.V)
+}
+
+// plain is the definition: softmax over the keys that a query sees, in float64.
+func (a *attention) plain(y, q, k, v, k0, v0, k1, v1 *tensor.Tensor) {
+	qs, ks, vs := q.Values64(), k.Values64(), v.Values64()
+	var pastK, pastV []float64
+	if k0 != nil {
+		pastK, pastV = k0.Values64(), v0.Values64()
+	}
+	out := make([]float64, y.Len())
+	for b := range a.B {
+		first, n := a.past(b)
+		for t := range a.T {
+			for h := range a.H {
+				g := h / (a.H / a.G)
+				query := qs[((b*a.T+t)*a.H+h)*a.D:][:a.D]
+				o := out[((b*a.T+t)*a.H+h)*a.V:][:a.V]
+				at := func(j, w int, past, rows []float64) []float64 { // row of gathered key j
+					if j < n {
+						return past[((b*a.slots+(first+j)%a.slots)*a.G+g)*w:][:w]
+					}
+					return rows[((b*a.T+j-n)*a.G+g)*w:][:w]
+				}
+				lo, _ := a.span(n, t, t+1)
+				scores := make([]float64, n+t+1)
+				top := math.Inf(-1)
+				for j := lo; j <= n+t; j++ {
+					for i, x := range at(j, a.D, pastK, ks) {
+						scores[j] += query[i] * x
+					}
+					scores[j] *= float64(a.scale)
+					top = math.Max(top, scores[j])
+				}
+				sum := 0.0
+				for j := lo; j <= n+t; j++ {
+					w := math.Exp(scores[j] - top)
+					sum += w
+					for i, x := range at(j, a.V, pastV, vs) {
+						o[i] += w * x
+					}
+				}
+				for i := range o {
+					o[i] /= sum
+				}
+			}
+		}
+	}
+	y.SetValues64(out)
+	if a.pos != nil {
+		store64(a, k1, pastK, ks, a.D)
+		store64(a, v1, pastV, vs, a.V)
+	}
+}
+
+func store64(a *attention, after *tensor.Tensor, past, rows []float64, w int) {
+	ring := append([]float64(nil), past...)
+	w *= a.G
+	for b := range a.B {
+		for t := max(0, a.T-a.slots); t < a.T; t++ {
+			slot := (int(a.pos[b]) + t) % a.slots
+			copy(ring[(b*a.slots+slot)*w:][:w], rows[(b*a.T+t)*w:])
+		}
+	}
+	after.SetValues64(ring)
+}

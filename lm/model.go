@@ -1,0 +1,147 @@
+package lm
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/subquad/subquad/nn"
+	"github.com/subquad/subquad/tensor"
+)
+
+// A Model is a language model: an embedding, blocks, a final norm and a head.
+// Its weights are not changed by Forward, so one model serves many goroutines,
+// each with a scope and a state of its own.
+type Model struct {
+	Arch      string // "rwkv4", "rwkv7"
+	Embedding *nn.Embedding
+	First     *nn.LayerNorm // on the embeddings; nil for none
+	Blocks    []Block
+	Norm      *nn.LayerNorm
+	Head      *nn.Linear
+
+	kind string
+}
+
+// A Block is one layer of a model, residual connections included.
+type Block interface {
+	Params() nn.Params
+	NewState(batch int) *tensor.State
+	forward(x *tensor.Tensor, sh *shared, st *tensor.State) *tensor.Tensor
+}
+
+// shared is what blocks of one call hand to each other beside the residual stream.
+type shared struct {
+	firstValue *tensor.Tensor // RWKV-7: the values of the first block
+}
+
+// Vocab is the number of ids.
+func (m *Model) Vocab() int { return m.Embedding.Weight.Dim(0) }
+
+// NewState is the state of batch sequences that have seen nothing. It serves
+// this model's sizes, not its weights.
+func (m *Model) NewState(batch int) *tensor.State {
+	st := tensor.NewState(m.kind, batch)
+	for _, b := range m.Blocks {
+		st.Sub = append(st.Sub, b.NewState(batch))
+	}
+	return st
+}
+
+// checkIDs says what is wrong with ids, all of one length, and gives that length.
+func (m *Model) checkIDs(ids [][]int, st *tensor.State) (length int, err error) {
+	if len(ids) == 0 {
+		return 0, errors.New("lm: no sequences")
+	}
+	for b, seq := range ids {
+		if len(seq) != len(ids[0]) {
+			return 0, fmt.Errorf("lm: sequence %d has %d tokens, sequence 0 has %d: want one length", b, len(seq), len(ids[0]))
+		}
+		for t, id := range seq {
+			if id < 0 || id >= m.Vocab() {
+				return 0, fmt.Errorf("lm: token %d of sequence %d is %d: want 0 to %d", t, b, id, m.Vocab()-1)
+			}
+		}
+	}
+	if st != nil && (st.Kind != m.kind || st.Batch != len(ids)) {
+		return 0, fmt.Errorf("lm: the state is one of %q for %d sequences: want %q for %d", st.Kind, st.Batch, m.kind, len(ids))
+	}
+	return len(ids[0]), nil
+}
+
+// Hidden runs the sequences ids, all of one length, through the blocks and the
+// final norm: [batch, length, channels]. st, if not nil, is continued.
+func (m *Model) Hidden(s *tensor.Scope, ids [][]int, st *tensor.State) (x *tensor.Tensor, err error) {
+	if _, err := m.checkIDs(ids, st); err != nil {
+		return nil, err
+	}
+	defer caught(&err)
+	return m.hidden(s, ids, st), nil
+}
+
+func (m *Model) hidden(s *tensor.Scope, ids [][]int, st *tensor.State) *tensor.Tensor {
+	x := m.Embedding.Forward(s, ids)
+	if m.First != nil {
+		x = m.First.Forward(x)
+	}
+	var sh shared
+	for i, b := range m.Blocks {
+		mark := s.Mark()
+		x = b.forward(x, &sh, st.Inner(i))
+		if i > 0 || sh.firstValue == nil { // the first block's memory holds what the others share
+			x = s.Release(mark, x)
+		}
+	}
+	st.Advance(len(ids[0]))
+	return m.Norm.Forward(x)
+}
+
+// Forward gives the logits after every token, [batch, length, vocabulary].
+func (m *Model) Forward(s *tensor.Scope, ids [][]int, st *tensor.State) (logits *tensor.Tensor, err error) {
+	x, err := m.Hidden(s, ids, st)
+	if err != nil {
+		return nil, err
+	}
+	defer caught(&err)
+	return m.Head.Forward(x), nil
+}
+
+// Last gives the logits after the last token only, [batch, vocabulary]: what
+// reading a prompt needs.
+func (m *Model) Last(s *tensor.Scope, ids [][]int, st *tensor.State) (logits *tensor.Tensor, err error) {
+	length, err := m.checkIDs(ids, st)
+	if err != nil {
+		return nil, err
+	}
+	if length == 0 {
+		return nil, errors.New("lm: no tokens: there is no last one")
+	}
+	defer caught(&err)
+	x := m.hidden(s, ids, st)
+	last := tensor.Contiguous(x.Narrow(1, length-1, length))
+	return m.Head.Forward(last.Reshape(len(ids), x.Dim(2))), nil
+}
+
+// caught turns a misuse panic of an operator into the error of an entry point.
+func caught(err *error) {
+	switch r := recover().(type) {
+	case nil:
+	case *tensor.ShapeError:
+		*err = fmt.Errorf("lm: %w", r)
+	default:
+		panic(r)
+	}
+}
+
+// Params lists the weights under the names of the checkpoint.
+func (m *Model) Params() nn.Params {
+	p := m.Embedding.Params().Prefix("emb")
+	for i, b := range m.Blocks {
+		name := fmt.Sprintf("blocks.%d", i)
+		if i == 0 && m.First != nil {
+			p = append(p, m.First.Params().Prefix(name+".ln0")...)
+		}
+		p = append(p, b.Params().Prefix(name)...)
+	}
+	p = append(p, m.Norm.Params().Prefix("ln_out")...)
+	return append(p, m.Head.Params().Prefix("head")...)
+}

@@ -1,0 +1,4 @@
+// A module of its own keeps this data out of what go get downloads.
+module github.com/subquad/subquad/lm/testdata
+
+go 1.26

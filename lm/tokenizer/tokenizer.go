@@ -1,0 +1,44 @@
+// Package tokenizer turns text into the ids that a model was trained on, and back.
+package tokenizer
+
+// A Tokenizer maps text to ids and back.
+type Tokenizer interface {
+	Encode(text string) []int
+	// Append appends the bytes of one id to dst. Bytes of several ids may make up one
+	// character, so a stream is text only where its bytes are complete UTF-8.
+	Append(dst []byte, id int) []byte
+	// Size is one more than the largest id.
+	Size() int
+}
+
+// Bytes is the tokenizer of byte-level models: an id is a byte.
+type Bytes struct{}
+
+// Encode gives the bytes of text.
+func (Bytes) Encode(text string) []int {
+	ids := make([]int, len(text))
+	for i := range len(text) {
+		ids[i] = int(text[i])
+	}
+	return ids
+}
+
+// Append appends the byte id; ids outside 0…255 have no bytes.
+func (Bytes) Append(dst []byte, id int) []byte {
+	if id < 0 || id > 255 {
+		return dst
+	}
+	return append(dst, byte(id))
+}
+
+// Size is 256.
+func (Bytes) Size() int { return 256 }
+
+// Decode is the text of ids.
+func Decode(t Tokenizer, ids []int) string {
+	var b []byte
+	for _, id := range ids {
+		b = t.Append(b, id)
+	}
+	return string(b)
+}
