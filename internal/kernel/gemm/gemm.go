@@ -1,0 +1,409 @@
+// Package gemm multiplies float32 matrices: whole products, batches of them,
+// thin ones (matrix times a few vectors), and products with a constant matrix
+// that is packed once or stored in 16 bits.
+//
+// One macro-kernel serves all of them. A is cut into blocks of mc rows and kc
+// columns that stay in the second-level cache; against each, B passes in panels
+// of nr columns that stay in the first-level one; the micro-kernel multiplies mr
+// rows of the block by one panel and keeps the tile of C in registers. That is the
+// scheme of Goto and van de Geijn ("Anatomy of High-Performance Matrix
+// Multiplication", 2008) as BLIS arranges it (flame/blis, docs/KernelsHowTo.md),
+// with one level less: a panel of B is packed right before its only use, so there
+// is no third-level buffer to share or to wait for.
+//
+// Every element of C is, for any position, tile, number of workers or level of
+// packing, the same expression: within each block of kc terms a sum in the order
+// of k that starts at zero, the blocks added to C in order. Thin products
+// take a path of dot products instead, whose order depends on k alone; which path
+// is taken depends on the shape alone.
+package gemm
+
+import (
+	"sync"
+
+	"github.com/subquad/subquad/hw"
+)
+
+// A blocking is the shape of the blocks at one level.
+type blocking struct {
+	mr, nr int     // the micro-kernel's tile of C
+	mc, kc int     // the block of A
+	wide   int     // columns of one pass over an unpacked B for few rows
+	flops  float64 // flop per nanosecond to expect, for splitting work
+}
+
+// kc*nr floats of B and two tiles of A fit 48 KB of first-level cache; mc*kc of A half a
+// second-level cache of 1 MB.
+var (
+	blockAVX512   = blocking{mr: 12, nr: 32, mc: 480, kc: 256, wide: 128, flops: 150}
+	blockAVX2     = blocking{mr: 6, nr: 16, mc: 384, kc: 256, wide: 32, flops: 80}
+	blockNEON     = blocking{mr: 8, nr: 12, mc: 256, kc: 256, wide: 12, flops: 30}
+	blockPortable = blocking{mr: 4, nr: 16, mc: 128, kc: 256, wide: 64, flops: 3}
+)
+
+var (
+	useAVX512, useAVX2, useNEON bool
+	level                       hw.Level
+	blk                         blocking
+)
+
+func init() {
+	hw.OnLevel(func(l hw.Level) {
+		useAVX512, useAVX2, useNEON = l.Has(hw.AVX512), l.Has(hw.AVX2), l.Has(hw.NEON)
+		level = l
+		switch {
+		case useAVX512:
+			blk = blockAVX512
+		case useAVX2:
+			blk = blockAVX2
+		case useNEON:
+			blk = blockNEON
+		default:
+			blk = blockPortable
+		}
+	})
+}
+
+// How the elements of B are stored.
+type form uint8
+
+const (
+	formRows   form = iota // float32, k×n
+	formCols               // float32, n×k
+	formBF16               // bfloat16, n×k
+	formF16                // float16, n×k
+	formPacked             // panels of a Packed
+)
+
+// A product is C (+)= A·B in terms of strides.
+type product struct {
+	m, n, k  int
+	a        []float32
+	ars, acs int // elements between rows and between columns of A
+	b        []float32
+	h        []uint16 // B in 16 bits
+	ldb      int
+	form     form
+	c        []float32
+	ldc      int
+	acc      bool
+}
+
+// Mul computes C = A·B, or C += A·B with acc. C is m×n, A is m×k (stored k×m with
+// transA), B is k×n (stored n×k with transB, the layout of a Linear weight
+// [out, in]); all are row-major with the given distances between rows. C must
+// not overlap A or B. workers <= 0 means GOMAXPROCS; the result has the same bits
+// for any number. It panics when a slice is too short for its shape.
+func Mul(workers int, acc, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {
+	check(transA, transB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
+	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, b: b, ldb: ldb, c: c, ldc: ldc, acc: acc}
+	if transA {
+		p.ars, p.acs = 1, lda
+	}
+	if transB {
+		p.form = formCols
+	}
+	p.run(workers)
+}
+
+// MulBatch computes count products of one shape as Mul does; product i uses
+// a[i*strideA:], b[i*strideB:] and c[i*strideC:]. A stride of zero for A or B
+// uses one matrix for all.
+func MulBatch(workers, count int, acc, transA, transB bool, m, n, k int, a []float32, lda, strideA int, b []float32, ldb, strideB int, c []float32, ldc, strideC int) {
+	if count <= 0 {
+		return
+	}
+	if strideA < 0 || strideB < 0 || strideC < 0 {
+		panic("gemm: negative stride of a batch")
+	}
+	last := count - 1
+	check(transA, transB, m, n, k, len(a)-last*strideA, lda, len(b)-last*strideB, ldb, len(c)-last*strideC, ldc)
+	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, b: b, ldb: ldb, c: c, ldc: ldc, acc: acc}
+	if transA {
+		p.ars, p.acs = 1, lda
+	}
+	if transB {
+		p.form = formCols
+	}
+	if count == 1 {
+		p.run(workers)
+		return
+	}
+	pieces, byRow := p.split(workers, count)
+	tasks := 1
+	if workers != 1 {
+		tasks = hw.Tasks(workers, count*pieces, p.ns()/float64(pieces))
+	}
+	if tasks == 1 {
+		for i := range count {
+			p.at(i, strideA, strideB, strideC, a, b, c)
+			p.part(0, m, 0, n)
+		}
+		return
+	}
+	q := p
+	hw.Parallel(workers, tasks, func(t int) {
+		q := q
+		lo, hi := hw.Range(t, tasks, count*pieces)
+		for i := lo; i < hi; i++ {
+			q.at(i/pieces, strideA, strideB, strideC, a, b, c)
+			q.piece(i%pieces, pieces, byRow)
+		}
+	})
+}
+
+func (p *product) at(i, strideA, strideB, strideC int, a, b, c []float32) {
+	if p.k > 0 {
+		p.a, p.b = a[i*strideA:], b[i*strideB:]
+	}
+	if p.m > 0 && p.n > 0 {
+		p.c = c[i*strideC:]
+	}
+}
+
+// MatVec computes y = W·x, or y += W·x with acc: y has n elements, x has k, W is
+// n×k with rows ldw apart.
+func MatVec(workers int, acc bool, n, k int, w []float32, ldw int, x, y []float32) {
+	Mul(workers, acc, false, true, 1, n, k, x, max(k, 1), w, ldw, y, max(n, 1))
+}
+
+func check(transA, transB bool, m, n, k, lenA, lda, lenB, ldb, lenC, ldc int) {
+	if m < 0 || n < 0 || k < 0 {
+		panic("gemm: negative size")
+	}
+	ar, ac := m, k
+	if transA {
+		ar, ac = k, m
+	}
+	br, bc := k, n
+	if transB {
+		br, bc = n, k
+	}
+	if m == 0 || n == 0 {
+		return
+	}
+	if ldc < n || lenC < (m-1)*ldc+n {
+		panic("gemm: c is shorter than its shape")
+	}
+	if k == 0 {
+		return
+	}
+	if lda < ac || lenA < (ar-1)*lda+ac {
+		panic("gemm: a is shorter than its shape")
+	}
+	if ldb < bc || lenB < (br-1)*ldb+bc {
+		panic("gemm: b is shorter than its shape")
+	}
+}
+
+// ns estimates the time of the product on one core.
+func (p *product) ns() float64 {
+	return 2 * float64(p.m) * float64(p.n) * float64(max(p.k, 1)) / blk.flops
+}
+
+// split says into how many pieces to cut C for workers, of which count products share
+// the work, and whether by rows.
+func (p *product) split(workers, count int) (pieces int, byRow bool) {
+	if workers == 1 {
+		return 1, false
+	}
+	// Cutting rows packs all of B in every piece, cutting columns all of A.
+	byRow = p.m >= p.n
+	units := (p.n + blk.nr - 1) / blk.nr
+	if byRow {
+		units = (p.m + blk.mr - 1) / blk.mr
+	}
+	pieces = hw.Tasks(workers, units, p.ns()/float64(units))
+	if count > 1 {
+		pieces = max(1, pieces/count)
+	}
+	return pieces, byRow
+}
+
+func (p *product) piece(t, pieces int, byRow bool) {
+	if byRow {
+		lo, hi := hw.Range(t, pieces, (p.m+blk.mr-1)/blk.mr)
+		p.part(lo*blk.mr, min(hi*blk.mr, p.m), 0, p.n)
+		return
+	}
+	lo, hi := hw.Range(t, pieces, (p.n+blk.nr-1)/blk.nr)
+	p.part(0, p.m, lo*blk.nr, min(hi*blk.nr, p.n))
+}
+
+func (p *product) run(workers int) {
+	if p.m == 0 || p.n == 0 {
+		return
+	}
+	pieces, byRow := p.split(workers, 1)
+	if pieces == 1 {
+		p.part(0, p.m, 0, p.n)
+		return
+	}
+	q := *p
+	hw.Parallel(workers, pieces, func(t int) { q.piece(t, pieces, byRow) })
+}
+
+// part computes rows i0…i1 and columns j0…j1 of C.
+func (p *product) part(i0, i1, j0, j1 int) {
+	if i0 >= i1 || j0 >= j1 {
+		return
+	}
+	if p.k == 0 {
+		if !p.acc {
+			for i := i0; i < i1; i++ {
+				clear(p.c[i*p.ldc+j0 : i*p.ldc+j1])
+			}
+		}
+		return
+	}
+	switch p.path() {
+	case pathDotB:
+		p.dotB(i0, i1, j0, j1)
+	case pathDotA:
+		p.dotA(i0, i1, j0, j1)
+	default:
+		p.blocks(i0, i1, j0, j1)
+	}
+}
+
+type path uint8
+
+const (
+	pathBlocks path = iota
+	pathDotB        // few rows against the rows of a transposed B
+	pathDotA        // few columns: the rows of A against them
+)
+
+// Thin products go by dot products: up to thinM rows, or thinN columns, and at
+// least thinK terms, which pay for the sums across a vector.
+const (
+	thinM = 8
+	thinN = 4
+	thinK = 16
+)
+
+func (p *product) path() path {
+	switch {
+	case p.form == formPacked:
+		return pathBlocks
+	case p.m <= thinM && p.form != formRows && p.k >= thinK:
+		return pathDotB
+	case p.n <= thinN && p.acs == 1 && p.form <= formCols && p.k >= thinK && p.m > p.n:
+		return pathDotA
+	}
+	return pathBlocks
+}
+
+// A scratch holds the packed block of A and the packed panel of B of one worker.
+type scratch struct{ a, b []float32 }
+
+var pool = sync.Pool{New: func() any { return new(scratch) }}
+
+func (s *scratch) bufA(n int) []float32 {
+	if cap(s.a) < n {
+		s.a = make([]float32, n)
+	}
+	return s.a[:n]
+}
+
+func (s *scratch) bufB(n int) []float32 {
+	if cap(s.b) < n {
+		s.b = make([]float32, n)
+	}
+	return s.b[:n]
+}
+
+// pad is what a transposing pack may write behind its last row.
+const pad = 32
+
+// blocks is the macro-kernel.
+func (p *product) blocks(i0, i1, j0, j1 int) {
+	mr, nr, mc, kc := blk.mr, blk.nr, blk.mc, blk.kc
+	packA := p.n > 4*nr
+	packB := p.form != formPacked && (p.form != formRows || p.m > 4*mr)
+	if useNEON { // its micro-kernel reads packed operands only
+		packA, packB = true, p.form != formPacked
+	}
+	step := nr
+	if p.form == formRows && !packB && p.m <= mr {
+		step = wideStep(p.m)
+	}
+	var s *scratch
+	var bufA, bufB []float32
+	if packA || packB {
+		s = pool.Get().(*scratch)
+		if packA {
+			rows := min(mc, (i1-i0+mr-1)/mr*mr)
+			bufA = s.bufA(rows*min(kc, p.k) + pad)
+		}
+		if packB {
+			bufB = s.bufB(nr*min(kc, p.k) + pad)
+		}
+	}
+	for ic := i0; ic < i1; ic += mc {
+		mb := min(mc, i1-ic)
+		for pc := 0; pc < p.k; pc += kc {
+			kb := min(kc, p.k-pc)
+			acc := p.acc || pc > 0
+			if packA {
+				p.packA(bufA, ic, mb, pc, kb)
+			}
+			for j := j0; j < j1; j += step {
+				cols := min(step, j1-j)
+				var b []float32
+				ldb := nr
+				switch {
+				case packB:
+					b = bufB
+					p.packB(b, j, cols, pc, kb)
+				case p.form == formPacked:
+					// Panels of one kc block follow one another; j is a multiple of nr.
+					b = p.b[pc*p.ldb+j*kb:]
+				default:
+					b, ldb = p.b[pc*p.ldb+j:], p.ldb
+				}
+				for i := 0; i < mb; i += mr {
+					rows := min(mr, mb-i)
+					c := p.c[(ic+i)*p.ldc+j:]
+					if packA {
+						micro(rows, cols, kb, bufA[i*kb:], 1, mr, b, ldb, c, p.ldc, acc)
+					} else {
+						micro(rows, cols, kb, p.a[(ic+i)*p.ars+pc*p.acs:], p.ars, p.acs, b, ldb, c, p.ldc, acc)
+					}
+				}
+			}
+		}
+	}
+	if s != nil {
+		pool.Put(s)
+	}
+}
+
+// packA copies rows i…i+mb and terms pc…pc+kb of A: tiles of mr rows, each
+// kb×mr. Rows missing from the last tile are not written.
+func (p *product) packA(dst []float32, i, mb, pc, kb int) {
+	mr := blk.mr
+	for r := 0; r < mb; r += mr {
+		rows := min(mr, mb-r)
+		src := p.a[(i+r)*p.ars+pc*p.acs:]
+		if p.acs == 1 {
+			transpose(rows, kb, src, p.ars, dst[r*kb:], mr)
+		} else {
+			copyRows(kb, rows, src, p.acs, dst[r*kb:], mr)
+		}
+	}
+}
+
+// packB copies terms pc…pc+kb of columns j…j+cols of B to a panel kb×nr.
+// Columns missing from it are not written.
+func (p *product) packB(dst []float32, j, cols, pc, kb int) {
+	nr := blk.nr
+	switch p.form {
+	case formRows:
+		copyRows(kb, cols, p.b[pc*p.ldb+j:], p.ldb, dst, nr)
+	case formCols:
+		transpose(cols, kb, p.b[j*p.ldb+pc:], p.ldb, dst, nr)
+	default:
+		transposeHalf(p.form, cols, kb, p.h[j*p.ldb+pc:], p.ldb, dst, nr)
+	}
+}

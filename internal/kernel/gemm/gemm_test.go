@@ -1,0 +1,513 @@
+package gemm
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/subquad/subquad/hw"
+)
+
+// levels runs f at every level of this machine.
+func levels(t *testing.T, f func(t *testing.T)) {
+	best := hw.Current()
+	for _, l := range hw.Levels() {
+		t.Run(l.String(), func(t *testing.T) {
+			if err := hw.Set(l); err != nil {
+				t.Fatal(err)
+			}
+			defer hw.Set(best)
+			f(t)
+		})
+	}
+}
+
+func random(r *rand.Rand, n int) []float32 {
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = r.Float32()*2 - 1
+	}
+	return x
+}
+
+const guard = float32(-12345.5)
+
+// A problem is one product with its operands inside guarded, wider storage.
+type problem struct {
+	m, n, k       int
+	acc, ta, tb   bool
+	lda, ldb, ldc int
+	a, b, c       []float32
+}
+
+func newProblem(r *rand.Rand, m, n, k int, acc, ta, tb bool, extra int) *problem {
+	p := &problem{m: m, n: n, k: k, acc: acc, ta: ta, tb: tb}
+	ar, ac, br, bc := m, k, k, n
+	if ta {
+		ar, ac = k, m
+	}
+	if tb {
+		br, bc = n, k
+	}
+	p.lda, p.ldb, p.ldc = max(1, ac+extra), max(1, bc+2*extra), max(1, n+3*extra)
+	// The slices end with the last element, so that reading past it is caught by
+	// the checks of Go; NaN in the gaps catches reads that reach the result.
+	p.a, p.b = random(r, max(0, (ar-1)*p.lda+ac)), random(r, max(0, (br-1)*p.ldb+bc))
+	poison(p.a, ac, p.lda)
+	poison(p.b, bc, p.ldb)
+	p.c = make([]float32, m*p.ldc+64)
+	for i := range p.c {
+		p.c[i] = guard
+	}
+	for i := range m {
+		for j := range n {
+			p.c[i*p.ldc+j] = float32(math.NaN())
+			if acc {
+				p.c[i*p.ldc+j] = r.Float32()
+			}
+		}
+	}
+	return p
+}
+
+func poison(x []float32, width, ld int) {
+	for i := range x {
+		if i%ld >= width {
+			x[i] = float32(math.NaN())
+		}
+	}
+}
+
+// check compares c with the float64 product, given what c held before.
+func (p *problem) check(t *testing.T, before []float32) {
+	t.Helper()
+	for i := range p.m {
+		for j := range p.n {
+			var sum, mag float64
+			if p.acc {
+				sum = float64(before[i*p.ldc+j])
+				mag = math.Abs(sum)
+			}
+			for q := range p.k {
+				ia, ib := i*p.lda+q, q*p.ldb+j
+				if p.ta {
+					ia = q*p.lda + i
+				}
+				if p.tb {
+					ib = j*p.ldb + q
+				}
+				v := float64(p.a[ia]) * float64(p.b[ib])
+				sum += v
+				mag += math.Abs(v)
+			}
+			bound := float64(p.k+2) * (1.0 / (1 << 24)) * mag
+			got := float64(p.c[i*p.ldc+j])
+			if !(math.Abs(got-sum) <= bound) {
+				t.Fatalf("m=%d n=%d k=%d acc=%v ta=%v tb=%v lda=%d ldb=%d ldc=%d: c[%d,%d] = %g, want %g within %g",
+					p.m, p.n, p.k, p.acc, p.ta, p.tb, p.lda, p.ldb, p.ldc, i, j, got, sum, bound)
+			}
+		}
+	}
+	for i, v := range p.c {
+		if (i/p.ldc >= p.m || i%p.ldc >= p.n) && v != guard {
+			t.Fatalf("m=%d n=%d k=%d acc=%v ta=%v tb=%v ldc=%d: guard at %d overwritten with %g", p.m, p.n, p.k, p.acc, p.ta, p.tb, p.ldc, i, v)
+		}
+	}
+}
+
+func (p *problem) mul(workers int) {
+	Mul(workers, p.acc, p.ta, p.tb, p.m, p.n, p.k, p.a, p.lda, p.b, p.ldb, p.c, p.ldc)
+}
+
+func bools(f func(acc, ta, tb bool)) {
+	for i := range 8 {
+		f(i&1 != 0, i&2 != 0, i&4 != 0)
+	}
+}
+
+func sizes(small bool) []int {
+	if small {
+		return []int{1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 16, 17, 20}
+	}
+	return []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}
+}
+
+func TestMulSmall(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 2))
+		for _, m := range sizes(testing.Short()) {
+			for _, n := range sizes(testing.Short()) {
+				for _, k := range sizes(testing.Short()) {
+					bools(func(acc, ta, tb bool) {
+						p := newProblem(r, m, n, k, acc, ta, tb, (m+n+k)%3)
+						before := append([]float32(nil), p.c...)
+						p.mul(1)
+						p.check(t, before)
+					})
+				}
+			}
+		}
+	})
+}
+
+// shapes cross every threshold: thin paths, packing, blocks of rows and of k, panels.
+var shapes = [][3]int{
+	{1, 1, 300}, {1, 33, 65}, {1, 200, 513}, {2, 131, 40}, {3, 64, 700}, {4, 47, 31}, {5, 50, 257}, {7, 95, 129}, {8, 31, 16},
+	{9, 70, 520}, {11, 129, 33}, {12, 32, 256}, {13, 33, 257}, {24, 161, 19}, {25, 64, 64}, {49, 70, 300}, {61, 140, 1},
+	{300, 1, 40}, {300, 2, 17}, {130, 3, 300}, {77, 4, 31}, {77, 5, 31}, {100, 100, 100}, {64, 64, 64}, {128, 20, 530},
+	{481, 37, 20}, {500, 130, 258}, {20, 1000, 3}, {1000, 20, 3}, {5, 7, 1030}, {0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {3, 100, 0},
+}
+
+func TestMulShapes(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 4))
+		for _, s := range shapes {
+			bools(func(acc, ta, tb bool) {
+				p := newProblem(r, s[0], s[1], s[2], acc, ta, tb, (s[0]+s[1])%4)
+				before := append([]float32(nil), p.c...)
+				p.mul(1)
+				p.check(t, before)
+			})
+		}
+	})
+}
+
+func TestWorkersGiveTheSameBits(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(5, 6))
+		for _, s := range [][3]int{{1, 9000, 700}, {300, 300, 300}, {6, 3000, 520}, {4000, 3, 600}, {40, 2100, 260}, {1500, 50, 300}} {
+			bools(func(acc, ta, tb bool) {
+				p := newProblem(r, s[0], s[1], s[2], acc, ta, tb, 1)
+				before := append([]float32(nil), p.c...)
+				p.mul(1)
+				want := append([]float32(nil), p.c...)
+				for _, w := range []int{2, 7, 0} {
+					copy(p.c, before)
+					p.mul(w)
+					sameBits(t, p.c, want)
+				}
+			})
+		}
+	})
+}
+
+func sameBits(t *testing.T, got, want []float32) {
+	t.Helper()
+	for i := range want {
+		if math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+			t.Fatalf("element %d: %g (%#x), want %g (%#x)", i, got[i], math.Float32bits(got[i]), want[i], math.Float32bits(want[i]))
+		}
+	}
+}
+
+func TestMulBatch(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(7, 8))
+		for _, s := range [][4]int{{1, 5, 6, 7}, {3, 17, 33, 20}, {5, 1, 40, 64}, {4, 64, 64, 64}, {3, 130, 140, 150}} {
+			count, m, n, k := s[0], s[1], s[2], s[3]
+			bools(func(acc, ta, tb bool) {
+				p := newProblem(r, m, n, k, acc, ta, tb, 2)
+				sa, sb, sc := len(p.a)+3, 0, len(p.c)+5
+				a := random(r, (count-1)*sa+len(p.a))
+				c := random(r, (count-1)*sc+len(p.c))
+				want := append([]float32(nil), c...)
+				for i := range count {
+					Mul(1, acc, ta, tb, m, n, k, a[i*sa:], p.lda, p.b, p.ldb, want[i*sc:], p.ldc)
+				}
+				for _, w := range []int{1, 2, 7} {
+					got := append([]float32(nil), c...)
+					MulBatch(w, count, acc, ta, tb, m, n, k, a, p.lda, sa, p.b, p.ldb, sb, got, p.ldc, sc)
+					sameBits(t, got, want)
+				}
+			})
+		}
+	})
+}
+
+func TestMulPacked(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(9, 10))
+		for _, s := range shapes {
+			bools(func(acc, _, tb bool) {
+				p := newProblem(r, s[0], s[1], s[2], acc, false, tb, 1)
+				before := append([]float32(nil), p.c...)
+				pk := Pack(tb, p.n, p.k, p.b, p.ldb)
+				MulPacked(1, acc, p.m, p.a, p.lda, pk, p.c, p.ldc)
+				p.check(t, before)
+				want := append([]float32(nil), p.c...)
+				copy(p.c, before)
+				MulPacked(3, acc, p.m, p.a, p.lda, pk, p.c, p.ldc)
+				sameBits(t, p.c, want)
+			})
+		}
+	})
+}
+
+func TestPackedFollowsTheLevel(t *testing.T) {
+	best := hw.Current()
+	defer hw.Set(best)
+	r := rand.New(rand.NewPCG(11, 12))
+	p := newProblem(r, 30, 70, 300, false, false, true, 1)
+	pk := Pack(true, p.n, p.k, p.b, p.ldb)
+	for _, l := range hw.Levels() {
+		hw.Set(l)
+		MulPacked(1, false, p.m, p.a, p.lda, pk, p.c, p.ldc)
+		p.check(t, nil)
+	}
+}
+
+func toBF16(x float32) uint16 { return uint16(math.Float32bits(x) >> 16) }
+
+// toF16 rounds towards zero; good enough to make test data.
+func toF16(x float32) uint16 {
+	b := math.Float32bits(x)
+	e := int(b>>23&255) - 112
+	if e <= 0 {
+		return uint16(b >> 16 & 0x8000)
+	}
+	return uint16(b>>16&0x8000) | uint16(e<<10) | uint16(b>>13&0x3ff)
+}
+
+func TestMulHalf(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(13, 14))
+		all := append([][3]int(nil), shapes...)
+		for m := 1; m < 10; m++ {
+			for k := 1; k < 70; k++ {
+				all = append(all, [3]int{m, 1 + (m*k)%19, k})
+			}
+		}
+		for _, s := range all {
+			for _, f := range []form{formBF16, formF16} {
+				for i := range 4 {
+					acc, ta := i&1 != 0, i&2 != 0
+					p := newProblem(r, s[0], s[1], s[2], acc, ta, true, s[0]%3)
+					h := make([]uint16, len(p.b))
+					for i, v := range p.b {
+						if f == formBF16 {
+							h[i] = toBF16(v)
+						} else {
+							h[i] = toF16(v)
+						}
+						p.b[i] = widen(f, h[i])
+					}
+					before := append([]float32(nil), p.c...)
+					mul := MulBF16
+					if f == formF16 {
+						mul = MulF16
+					}
+					mul(1, acc, ta, p.m, p.n, p.k, p.a, p.lda, h, p.ldb, p.c, p.ldc)
+					p.check(t, before)
+					want := append([]float32(nil), p.c...)
+					copy(p.c, before)
+					mul(2, acc, ta, p.m, p.n, p.k, p.a, p.lda, h, p.ldb, p.c, p.ldc)
+					sameBits(t, p.c, want)
+				}
+			}
+		}
+	})
+}
+
+// Every half-precision number, through both the transposing pack and the dot kernels.
+func TestWidenEveryHalf(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		for _, f := range []form{formBF16, formF16} {
+			const n = 1 << 16
+			h := make([]uint16, n)
+			for i := range h {
+				h[i] = uint16(i)
+			}
+			mul := MulBF16
+			if f == formF16 {
+				mul = MulF16
+			}
+			one := []float32{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}
+			got := make([]float32, n)
+			mul(1, false, false, 1, n, 1, one, 1, h, 1, got, n)
+			for i, g := range got {
+				w := widen(f, uint16(i))
+				if g != w && !(g != g && w != w) {
+					t.Fatalf("form %d, %#x widens to %g, want %g", f, i, g, w)
+				}
+			}
+			// One number a row, the rest zero: as dot products of 16 terms.
+			wide := make([]uint16, 16*n)
+			for i := range n {
+				wide[16*i+i%16] = uint16(i)
+			}
+			mul(1, false, false, 1, n, 16, one, 16, wide, 16, got, n)
+			for i, g := range got {
+				w := widen(f, uint16(i))
+				if g != w && !(g != g && w != w) {
+					t.Fatalf("form %d, dot of %#x is %g, want %g", f, i, g, w)
+				}
+			}
+		}
+	})
+}
+
+// widenF16 against the definition.
+func TestWidenF16(t *testing.T) {
+	for i := range 1 << 16 {
+		h := uint16(i)
+		e, frac := int(h>>10&31), float64(h&0x3ff)
+		var want float64
+		switch {
+		case e == 0:
+			want = math.Ldexp(frac, -24)
+		case e == 31 && frac == 0:
+			want = math.Inf(1)
+		case e == 31:
+			want = math.NaN()
+		default:
+			want = math.Ldexp(1024+frac, e-25)
+		}
+		if h>>15 != 0 {
+			want = -want
+		}
+		got := float64(widenF16(h))
+		if got != want && !(math.IsNaN(got) && math.IsNaN(want)) || math.Signbit(got) != (h>>15 != 0) {
+			t.Fatalf("%#x widens to %g, want %g", h, got, want)
+		}
+	}
+}
+
+// NaN and Inf reach exactly the elements they belong to.
+func TestSpecialValues(t *testing.T) {
+	inf := float32(math.Inf(1))
+	levels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(15, 16))
+		for _, s := range [][3]int{{1, 40, 50}, {5, 9, 20}, {13, 35, 40}, {60, 150, 70}, {200, 3, 33}} {
+			m, n, k := s[0], s[1], s[2]
+			bools(func(acc, ta, tb bool) {
+				p := newProblem(r, m, n, k, acc, ta, tb, 1)
+				row, col, q := m/2, n/3, k-1
+				ia, ib := row*p.lda+q, q*p.ldb+col
+				if ta {
+					ia = q*p.lda + row
+				}
+				if tb {
+					ib = col*p.ldb + q
+				}
+				for _, v := range []float32{float32(math.NaN()), inf, -inf} {
+					oldA, oldB := p.a[ia], p.b[ib]
+					before := append([]float32(nil), p.c...)
+					p.a[ia] = v
+					p.mul(1)
+					for i := range m {
+						for j := range n {
+							if got := p.c[i*p.ldc+j]; (got-got != 0) != (i == row) {
+								t.Fatalf("%v ta=%v tb=%v: %g in a gives c[%d,%d] = %g", s, ta, tb, v, i, j, got)
+							}
+						}
+					}
+					copy(p.c, before)
+					p.a[ia], p.b[ib] = oldA, v
+					p.mul(1)
+					for i := range m {
+						for j := range n {
+							if got := p.c[i*p.ldc+j]; (got-got != 0) != (j == col) {
+								t.Fatalf("%v ta=%v tb=%v: %g in b gives c[%d,%d] = %g", s, ta, tb, v, i, j, got)
+							}
+						}
+					}
+					copy(p.c, before)
+					p.b[ib] = oldB
+				}
+			})
+		}
+	})
+}
+
+func TestOneWorkerAllocatesNothing(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(17, 18))
+		for _, s := range [][3]int{{1, 64, 64}, {4, 4, 4}, {3, 200, 100}, {64, 64, 64}, {80, 160, 70}} {
+			bools(func(acc, ta, tb bool) {
+				p := newProblem(r, s[0], s[1], s[2], acc, ta, tb, 0)
+				h := make([]uint16, p.n*p.k)
+				pk := Pack(tb, p.n, p.k, p.b, p.ldb)
+				n := testing.AllocsPerRun(20, func() {
+					p.mul(1)
+					MulBatch(1, 2, acc, ta, tb, p.m, p.n, p.k, p.a, p.lda, 0, p.b, p.ldb, 0, p.c, p.ldc, 0)
+					MulBF16(1, acc, ta, p.m, p.n, p.k, p.a, p.lda, h, p.k, p.c, p.ldc)
+					if !ta {
+						MulPacked(1, acc, p.m, p.a, p.lda, pk, p.c, p.ldc)
+					}
+				})
+				if n != 0 && !raceEnabled {
+					t.Fatalf("%v ta=%v tb=%v: %g allocations", s, ta, tb, n)
+				}
+			})
+		}
+	})
+}
+
+func TestMisuse(t *testing.T) {
+	x := make([]float32, 100)
+	for name, f := range map[string]func(){
+		"negative size": func() { Mul(1, false, false, false, -1, 1, 1, x, 1, x, 1, x, 1) },
+		"short a":       func() { Mul(1, false, false, false, 10, 2, 11, x, 11, x, 2, x, 2) },
+		"short b":       func() { Mul(1, false, false, true, 2, 10, 11, x, 11, x, 11, x, 10) },
+		"short c":       func() { Mul(1, false, false, false, 11, 10, 1, x, 1, x, 10, x, 10) },
+		"lda":           func() { Mul(1, false, false, false, 2, 2, 5, x, 4, x, 2, x, 2) },
+		"ldb":           func() { Mul(1, false, false, false, 2, 5, 2, x, 2, x, 4, x, 5) },
+		"ldc":           func() { Mul(1, false, false, false, 2, 5, 2, x, 2, x, 5, x, 4) },
+		"batch":         func() { MulBatch(1, 3, false, false, false, 5, 5, 5, x, 5, 40, x, 5, 25, x, 5, 25) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Fatal("no panic")
+				}
+			}()
+			f()
+		})
+	}
+}
+
+func BenchmarkMul(b *testing.B) {
+	best := hw.Current()
+	defer hw.Set(best)
+	for _, s := range []struct {
+		m, n, k int
+		tb      bool
+	}{
+		{512, 3072, 768, true}, {1024, 1024, 1024, false}, {512, 768, 3072, true}, {512, 512, 512, false}, {256, 256, 256, false},
+		{128, 128, 128, false}, {64, 64, 64, false}, {64, 64, 64, true}, {32, 32, 32, false}, {16, 16, 16, true}, {8, 8, 8, false}, {4, 4, 4, false},
+		{512, 512, 16, false}, {512, 512, 64, true}, {64, 16, 512, false}, {100, 100, 100, true}, {33, 97, 65, true},
+		{1, 3072, 768, true}, {4, 3072, 768, true}, {8, 3072, 768, true}, {16, 3072, 768, true}, {1, 768, 768, false}, {4, 768, 768, false}, {12, 768, 768, false}, {512, 1, 768, false},
+	} {
+		r := rand.New(rand.NewPCG(1, 1))
+		p := newProblem(r, s.m, s.n, s.k, false, false, s.tb, 0)
+		for _, l := range hw.Levels() {
+			if l == hw.Portable && testing.Short() {
+				continue
+			}
+			layout := "nn"
+			if s.tb {
+				layout = "nt"
+			}
+			b.Run(fmt.Sprintf("%dx%dx%d%s/hw=%v", s.m, s.n, s.k, layout, l), func(b *testing.B) {
+				hw.Set(l)
+				for b.Loop() {
+					p.mul(1)
+				}
+				report(b, 2*float64(s.m)*float64(s.n)*float64(s.k))
+			})
+		}
+	}
+}
+
+var peaks = map[hw.Level]float64{}
+
+func report(b *testing.B, flop float64) {
+	l := hw.Current()
+	if peaks[l] == 0 {
+		peaks[l] = PeakFLOPS()
+	}
+	rate := flop * float64(b.N) / b.Elapsed().Seconds()
+	b.ReportMetric(rate/1e9, "GF/s")
+	b.ReportMetric(rate/peaks[l], "peak-frac")
+}

@@ -1,0 +1,75 @@
+package gemm
+
+import "time"
+
+// PeakFLOPS measures for about 20 ms what one core can do at the current level
+// when it only multiplies and adds in registers, in float32 operations a
+// second. Benchmarks divide by it.
+func PeakFLOPS() float64 {
+	best := 0.0
+	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
+		t := time.Now()
+		flop := 0.0
+		for range 10 {
+			flop += peakLoop(1000)
+		}
+		best = max(best, flop/time.Since(t).Seconds())
+	}
+	return best
+}
+
+// ReadBandwidth measures how fast one core reads a buffer of the given size over and over, in
+// bytes a second, for about 20 ms.
+func ReadBandwidth(bytes int) float64 {
+	buf := make([]float32, max(1, bytes/4))
+	for i := range buf {
+		buf[i] = 1
+	}
+	best := 0.0
+	var sink float32
+	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
+		t := time.Now()
+		read := 0
+		for read < 1<<20 {
+			for rest := buf; len(rest) > 0; {
+				n := min(len(rest), 1<<16)
+				sink += readLoop(rest[:n])
+				read += 4 * n
+				rest = rest[n:]
+			}
+		}
+		best = max(best, float64(read)/time.Since(t).Seconds())
+	}
+	bandwidthSink = sink
+	return best
+}
+
+var bandwidthSink float32
+
+func peakLoopGeneric(n int) float64 {
+	var s0, s1, s2, s3, s4, s5, s6, s7 float32
+	const x, y = 1.5, 0.25
+	for range n {
+		s0 = s0*y + x
+		s1 = s1*y + x
+		s2 = s2*y + x
+		s3 = s3*y + x
+		s4 = s4*y + x
+		s5 = s5*y + x
+		s6 = s6*y + x
+		s7 = s7*y + x
+	}
+	bandwidthSink = s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7
+	return float64(n) * 16
+}
+
+func readLoopGeneric(x []float32) float32 {
+	var s0, s1, s2, s3 float32
+	for ; len(x) >= 4; x = x[4:] {
+		s0 += x[0]
+		s1 += x[1]
+		s2 += x[2]
+		s3 += x[3]
+	}
+	return s0 + s1 + s2 + s3
+}
