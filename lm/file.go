@@ -24,7 +24,7 @@ func openCheckpoint(path string) (*checkpoint.File, error) {
 func (m *Model) Save(path string) error {
 	var tensors []checkpoint.Tensor
 	for _, p := range m.Params() {
-		tensors = append(tensors, checkpoint.Tensor{Name: p.Name, DType: checkpoint.F32, Shape: p.Shape(), Data: p.Float32s()})
+		tensors = append(tensors, checkpoint.Tensor{Name: p.Name, DType: checkpoint.F32, Shape: p.Shape(), Float32: p.Float32s()})
 	}
 	return checkpoint.WriteFile(path, tensors, map[string]string{"format": "pt", "architecture": m.Arch})
 }

@@ -129,6 +129,7 @@ func TestGenerateContinues(t *testing.T) {
 func TestGenerateEndsWithContext(t *testing.T) {
 	m := load(t, "rwkv-7v0-834K")
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	n := 0
 	for _, err := range m.Generate(ctx, []int{65}, m.NewState(1), lm.Options{}) {
 		if err != nil {
@@ -205,7 +206,7 @@ func TestBadInput(t *testing.T) {
 	broken := func(change func(ts []checkpoint.Tensor) []checkpoint.Tensor) error {
 		var ts []checkpoint.Tensor
 		for _, p := range m.Params() {
-			ts = append(ts, checkpoint.Tensor{Name: p.Name, DType: checkpoint.F32, Shape: p.Shape(), Data: p.Float32s()})
+			ts = append(ts, checkpoint.Tensor{Name: p.Name, DType: checkpoint.F32, Shape: p.Shape(), Float32: p.Float32s()})
 		}
 		path := filepath.Join(t.TempDir(), "model.safetensors")
 		if err := checkpoint.WriteFile(path, change(ts), nil); err != nil {
@@ -241,15 +242,15 @@ func TestBadInput(t *testing.T) {
 			return slices.DeleteFunc(ts, func(x checkpoint.Tensor) bool { return x.Name == "blocks.1.att.a0" })
 		}), `no tensor "blocks.1.att.a0"`},
 		{"unknown tensor", broken(func(ts []checkpoint.Tensor) []checkpoint.Tensor {
-			return append(ts, checkpoint.Tensor{Name: "extra", DType: checkpoint.F32, Shape: []int{1}, Data: []float32{1}})
+			return append(ts, checkpoint.Tensor{Name: "extra", DType: checkpoint.F32, Shape: []int{1}, Float32: []float32{1}})
 		}), `a tensor "extra" that this model does not know`},
 		{"wrong shape", broken(func(ts []checkpoint.Tensor) []checkpoint.Tensor {
 			x := at(ts, "ln_out.weight")
-			x.Shape, x.Data = []int{3}, []float32{1, 2, 3}
+			x.Shape, x.Float32 = []int{3}, []float32{1, 2, 3}
 			return ts
 		}), `tensor "ln_out.weight" has shape [3]`},
 		{"NaN weight", broken(func(ts []checkpoint.Tensor) []checkpoint.Tensor {
-			at(ts, "head.weight").Data.([]float32)[7] = float32(math.NaN())
+			at(ts, "head.weight").Float32[7] = float32(math.NaN())
 			return ts
 		}), "NaN"},
 		{"not RWKV", broken(func(ts []checkpoint.Tensor) []checkpoint.Tensor {

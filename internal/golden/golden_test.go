@@ -75,10 +75,10 @@ func TestGoldens(t *testing.T) {
 		}
 		switch {
 		case bind != nil:
-			r := bind(c).run()
+			r := safely(func() result { return bind(c).run() })
 			report(name, &r, false)
 		case direct[c.Op] != nil:
-			r := direct[c.Op](c)
+			r := safely(func() result { return direct[c.Op](c) })
 			report(name, &r, false)
 		default:
 			report(name, nil, true)
@@ -106,12 +106,22 @@ func TestGoldens(t *testing.T) {
 		if run == nil {
 			report(name, nil, true)
 		} else {
-			r := run(c, folder)
+			r := safely(func() result { return run(c, folder) })
 			report(name, &r, false)
 		}
 		c.file.Close()
 	}
 	fmt.Printf("golden: %d ok, %d failed, %d missing\n", ok, failed, absent)
+}
+
+// safely turns a panic into a failed case, so that the others still run.
+func safely(run func() result) (r result) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.bad = append(r.bad, fmt.Sprintf("panic: %v", p))
+		}
+	}()
+	return run()
 }
 
 func (r *result) String() string {

@@ -19,7 +19,7 @@ type (
 // operators binds the op of a case to this module. What is not in it, in
 // layers or in models is missing (see missing).
 var operators = map[string]binder{
-	"linear_attn_unnormalized": matrix("bhtd", scaled),
+	"linear_attn_unnormalized": matrix("bthd", scaled),
 	"retention":                matrix("bhtd", scaled, retention),
 	"simple_gla":               matrix("bthd", scaled, logDecay("g", "bth")),
 	"lightning_attn":           matrix("bthd", scaled, lightning),

@@ -182,7 +182,7 @@ func (o *operation) mode(r *result, worst *float64, pieces []int, grads bool) {
 			}
 			return entered[l]
 		}
-		for i, y := range o.forward(s, at, st) {
+		for i, y := range o.forward(s, at, st)[:len(parts)] { // a file may lack the later ones
 			parts[i] = append(parts[i], y)
 		}
 		lo += n
