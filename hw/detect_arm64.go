@@ -4,9 +4,14 @@ package hw
 
 import "github.com/klauspost/cpuid/v2"
 
-func detect() []Level {
-	if cpuid.CPU.Supports(cpuid.ASIMD) {
-		return []Level{Portable, NEON}
+var featureIDs = map[Feature]cpuid.FeatureID{
+	FeatureASIMD: cpuid.ASIMD, FeatureDotProd: cpuid.ASIMDDP, FeatureFP16: cpuid.ASIMDHP, FeatureBF16: cpuid.BF16,
+	FeatureI8MM: cpuid.I8MM, FeatureSVE: cpuid.SVE, FeatureSVE2: cpuid.SVE2,
+}
+
+func detect(Level) (levels []Level, why string) {
+	if why := lacking(FeatureASIMD); why != "" {
+		return []Level{Portable}, why
 	}
-	return []Level{Portable}
+	return []Level{Portable, NEON}, ""
 }

@@ -1,3 +1,13 @@
 // Package hw asks the machine what it can do: which instruction levels it has,
 // which of them the kernels use, and how work is spread over its cores.
+//
+// A level is portable, avx2, avx512, amx or neon (Levels lists the machine's,
+// Info describes the machine itself). The strongest is used; SUBQUAD_HW caps it
+// from outside, Set chooses it inside, and the build tag purego leaves the
+// portable level alone. The tiles of amx need the system's permission, which is
+// asked for at start where the processor has them and the cap allows them, and
+// a product that comes out right. `go run ./hw/cmd/hwinfo` prints all of it.
+//
+// Parallel is the loop that everything above uses: no pool, no state, and
+// results that do not depend on the number of workers.
 package hw

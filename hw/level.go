@@ -46,7 +46,8 @@ func ParseLevel(name string) (Level, error) {
 var state struct {
 	sync.Mutex
 	current Level
-	levels  []Level
+	levels  []Level // does not change after init
+	why     string
 	hooks   []func(Level)
 	err     error
 }
@@ -55,26 +56,31 @@ var state struct {
 const Env = "SUBQUAD_HW"
 
 func init() {
-	state.levels = detect()
-	state.current = state.levels[len(state.levels)-1]
-	name := os.Getenv(Env)
-	if name == "" {
-		return
+	limit, set := AMX, os.Getenv(Env)
+	if set != "" {
+		l, err := ParseLevel(set)
+		if err == nil {
+			limit = l
+		} else {
+			state.err = fmt.Errorf("%s: %w", Env, err)
+		}
 	}
-	l, err := ParseLevel(name)
-	if err != nil {
-		state.err = fmt.Errorf("%s: %w", Env, err)
-		fmt.Fprintf(os.Stderr, "subquad: %v; using %s\n", state.err, state.current)
-		return
-	}
-	// The variable caps: a level that the machine lacks leaves the best one below it.
-	state.current = Portable
+	state.levels, state.why = detect(limit)
+	// The strongest level; and when a variable caps it, one that the machine
+	// lacks leaves the best one below it.
 	for _, have := range state.levels {
-		if l.Has(have) {
+		if set == "" || state.err != nil || limit.Has(have) {
 			state.current = have
 		}
 	}
+	if state.err != nil {
+		fmt.Fprintf(os.Stderr, "subquad: %v; using %s\n", state.err, state.current)
+	}
 }
+
+// WhyNot says why no level above the last of Levels can be used: what the
+// processor, the system or the build lacks. It is empty when there is none.
+func WhyNot() string { return state.why }
 
 // Err reports what was wrong with SUBQUAD_HW, if anything. An unknown value is
 // also printed once to standard error and otherwise changes nothing.
@@ -88,6 +94,8 @@ func Current() Level {
 }
 
 // Levels lists what this machine can run, weakest first; it starts with Portable.
+// The cap of SUBQUAD_HW leaves out nothing but amx, for which the system would
+// have to be asked.
 func Levels() []Level { return slices.Clone(state.levels) }
 
 // Set chooses the level for the whole program. It is meant for start-up, tests
@@ -108,7 +116,8 @@ func Set(l Level) error {
 // OnLevel calls f with the current level, and again whenever Set changes it.
 // A kernel package uses it once, in init, to fill its dispatch booleans:
 // branching on a bool keeps the arguments of assembly on the stack, which a
-// function variable would not.
+// function variable would not. f runs with the package locked: it must not call
+// Current, Set or OnLevel.
 func OnLevel(f func(Level)) {
 	state.Lock()
 	defer state.Unlock()

@@ -11,8 +11,13 @@ import (
 // GOMAXPROCS. What f(i) computes must not depend on which goroutine runs it,
 // so that results are the same bits for any number of workers.
 //
+// A call from inside f is safe: goroutines are started for each call, so none
+// waits for a place in a pool. A panic in f reaches the caller of Parallel with
+// its value, once the calls under way have ended; the rest are not made.
+//
 // Waking a goroutine costs tens of microseconds: split work into tasks of at
-// least that size (see Tasks), and call f directly when there is only one.
+// least that size (see Tasks), and call f directly when there is only one;
+// passing a closure here moves it to the heap.
 func Parallel(workers, n int, f func(i int)) {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
@@ -24,18 +29,75 @@ func Parallel(workers, n int, f func(i int)) {
 		}
 		return
 	}
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	run := func() {
-		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-			f(i)
-		}
-	}
+	j := jobs.Get().(*job)
+	j.f, j.n = f, int64(n)
+	j.next.Store(0)
+	j.helpers.Add(workers - 1)
 	for range workers - 1 {
-		wg.Go(run)
+		go j.help()
 	}
-	run()
-	wg.Wait()
+	defer j.finish()
+	j.work()
+}
+
+// A job is one call of Parallel. Jobs are reused: neither they nor their
+// goroutines cost memory once a program is warm.
+type job struct {
+	f       func(i int)
+	n       int64
+	next    atomic.Int64
+	helpers sync.WaitGroup
+	help    func() // the job's helper, bound once so that go takes it as it is
+
+	mu       sync.Mutex
+	panicked bool
+	value    any // of the first panic in a helper
+}
+
+var jobs = sync.Pool{New: func() any {
+	j := new(job)
+	j.help = j.helper
+	return j
+}}
+
+func (j *job) work() {
+	for i := j.next.Add(1) - 1; i < j.n; i = j.next.Add(1) - 1 {
+		j.f(int(i))
+	}
+}
+
+// helper works, and keeps a panic for the caller.
+func (j *job) helper() {
+	done := false
+	defer func() {
+		if !done {
+			v := recover()
+			if v == nil { // not a panic: testing's FailNow does this
+				v = "hw: Parallel's function called runtime.Goexit"
+			}
+			j.mu.Lock()
+			if !j.panicked {
+				j.panicked, j.value = true, v
+			}
+			j.mu.Unlock()
+			j.next.Store(j.n)
+		}
+		j.helpers.Done()
+	}()
+	j.work()
+	done = true
+}
+
+// finish runs when the caller's own share is done, or has panicked.
+func (j *job) finish() {
+	j.next.Store(j.n) // after a panic nobody starts another call
+	j.helpers.Wait()
+	panicked, value := j.panicked, j.value
+	j.f, j.panicked, j.value = nil, false, nil
+	jobs.Put(j)
+	if panicked {
+		panic(value)
+	}
 }
 
 // MinTask is the work, in nanoseconds of one core, below which a task is not
@@ -43,16 +105,26 @@ func Parallel(workers, n int, f func(i int)) {
 const MinTask = 50_000
 
 // Tasks says into how many tasks to cut n equal items of ns nanoseconds each
-// for workers goroutines: 1 when the whole is too short to share.
+// for workers goroutines (<= 0: GOMAXPROCS): 1 when the whole is too short to
+// share, and never more than n or four for each worker.
 func Tasks(workers, n int, ns float64) int {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	if workers == 1 || n <= 1 {
+	most := min(n, 4*workers)
+	if workers == 1 || most <= 1 {
 		return 1
 	}
-	return max(1, min(n, 4*workers, int(float64(n)*ns/MinTask)))
+	// Compared as floats: an estimate may be beyond the integers.
+	if worth := float64(n) * ns / MinTask; worth < float64(most) {
+		return max(1, int(worth))
+	}
+	return most
 }
 
-// Range is task i's share of n items cut into tasks pieces.
-func Range(i, tasks, n int) (lo, hi int) { return i * n / tasks, (i + 1) * n / tasks }
+// Range is task i's share of n items cut into tasks pieces: the first n%tasks
+// pieces have one item more than the others.
+func Range(i, tasks, n int) (lo, hi int) {
+	size, more := n/tasks, n%tasks
+	return i*size + min(i, more), (i+1)*size + min(i+1, more)
+}

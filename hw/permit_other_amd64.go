@@ -1,0 +1,5 @@
+//go:build !purego && !linux
+
+package hw
+
+func permitAMX() error { return errNoAMX }
