@@ -122,7 +122,7 @@ func TestEnvironment(t *testing.T) {
 	child := func(t *testing.T, value string) (out, errs string) {
 		cmd := exec.Command(command[0], command[1:]...)
 		cmd.Env = append(slices.DeleteFunc(os.Environ(), func(s string) bool { return strings.HasPrefix(s, Env+"=") }),
-			"SUBQUAD_TEST_CHILD=1", Env+"="+value)
+			"SUBQUAD_TEST_CHILD=1", "GORACE=atexit_sleep_ms=0", Env+"="+value)
 		var b strings.Builder
 		cmd.Stderr = &b
 		text, err := cmd.Output()

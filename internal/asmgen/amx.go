@@ -46,10 +46,6 @@ func (f *file) amxLoadConfig(base string) {
 
 func (f *file) amxRelease() { f.amxBytes(amxVEX(amxNP, 0x49, 0, 0, 0, -2), "TILERELEASE") }
 
-func (f *file) amxZero(t int) {
-	f.amxBytes(amxVEX(amxF2, 0x49, t, 0, 0, -2), fmt.Sprintf("TILEZERO TMM%d", t))
-}
-
 func (f *file) amxLoad(base, stride string, t int) {
 	f.amxBytes(amxVEX(amxF2, 0x4B, t, 0, amxRegs[base], amxRegs[stride]), fmt.Sprintf("TILELOADD (%s)(%s*1), TMM%d", base, stride, t))
 }
