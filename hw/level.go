@@ -52,7 +52,8 @@ var state struct {
 	err     error
 }
 
-// Env is the environment variable that caps the level.
+// Env is the environment variable that caps the level. It is read at start, where
+// Go's test cache does not see it: use it with go test -count=1.
 const Env = "SUBQUAD_HW"
 
 func init() {
