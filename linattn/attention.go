@@ -106,7 +106,7 @@ func (a *Attention) NewState(batch int) *tensor.State {
 		slots = 16
 	}
 	shape := []int{batch, slots, a.cfg.NumKVHeads, a.cfg.HeadDim}
-	return tensor.NewState(a.kind, batch).Add("k", tensor.New(shape...)).Add("v", tensor.New(shape...))
+	return tensor.NewState(a.kind, batch).Growing("k", 1, tensor.New(shape...)).Growing("v", 1, tensor.New(shape...))
 }
 
 // Forward attends over x [batch, length, DModel].

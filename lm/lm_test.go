@@ -321,4 +321,5 @@ func Example() {
 		text = tok.Append(text, id)
 	}
 	fmt.Println(string(text))
+	// Output: Once upon a time the the the the the the
 }

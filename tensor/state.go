@@ -25,7 +25,13 @@ func NewState(kind string, batch int) *State {
 
 // Add appends a part, the tensor of its value at the start of a sequence.
 func (st *State) Add(name string, value *Tensor) *State {
-	st.Parts = append(st.Parts, &Part{Name: name, Value: value, start: value.Clone()})
+	st.Parts = append(st.Parts, &Part{Name: name, Value: value, start: value.Clone(), grows: -1})
+	return st
+}
+
+// Growing is Add for a part that Grow lengthens along an axis.
+func (st *State) Growing(name string, axis int, value *Tensor) *State {
+	st.Add(name, value).Parts[len(st.Parts)-1].grows = axis
 	return st
 }
 
@@ -66,8 +72,12 @@ func (st *State) Check(kind string, batch int) {
 func (st *State) Reset() {
 	clear(st.Pos)
 	for _, p := range st.Parts {
-		p.Value.SetFrom(p.start)
 		p.live = nil
+		if p.grows >= 0 {
+			p.Value = p.start.Clone()
+			continue
+		}
+		p.Value.SetFrom(p.start)
 	}
 	for _, s := range st.Sub {
 		s.Reset()
@@ -81,7 +91,7 @@ func (st *State) Clone() *State {
 	}
 	c := &State{Kind: st.Kind, Batch: st.Batch, Pos: slices.Clone(st.Pos)}
 	for _, p := range st.Parts {
-		c.Parts = append(c.Parts, &Part{Name: p.Name, Value: p.Value.Clone(), start: p.start})
+		c.Parts = append(c.Parts, &Part{Name: p.Name, Value: p.Value.Clone(), start: p.start, grows: p.grows})
 	}
 	for _, s := range st.Sub {
 		c.Sub = append(c.Sub, s.Clone())
@@ -110,6 +120,7 @@ type Part struct {
 	Name  string
 	Value *Tensor // on the heap; Track it to get the gradient of the initial state
 	start *Tensor
+	grows int     // the axis that Grow lengthens; −1 for none
 	live  *Tensor // the value as made in a recording or Float64 scope
 }
 
@@ -149,7 +160,7 @@ func (p *Part) Read(s *Scope) *Tensor {
 	if p.live != nil && p.live.scope == s && p.live.gen == s.gen {
 		return p.live
 	}
-	return copyInto(s, p.Value)
+	return Enter(s, p.Value)
 }
 
 // Write makes t the part's value.
@@ -161,18 +172,14 @@ func (p *Part) Write(t *Tensor) {
 	}
 }
 
-// copyInto brings a heap tensor into a scope as a copy with a gradient.
-func copyInto(s *Scope, src *Tensor) *Tensor {
-	t := s.make("state", src.Shape())
+// Enter brings a heap tensor (an input, a weight used as one, a state) into a
+// scope, as a copy that passes its gradient on.
+func Enter(s *Scope, src *Tensor) *Tensor {
+	t := s.make("Enter", src.Shape())
 	t.SetFrom(src)
 	t.needs = s.Recording() && src.NeedsGrad()
 	if t.Recording() {
-		OnBackward(func() {
-			g, d := src.Grad().Data(), t.Grad().Data()
-			for i, v := range d {
-				g[i] += v
-			}
-		}, t)
+		OnBackward(func() { addTo(src.Grad(), t.Grad()) }, t)
 	}
 	return t
 }

@@ -350,3 +350,5 @@ func Check(op, arg string, t *Tensor, shape ...int) {
 	}
 	panic(e)
 }
+
+func (t *Tensor) shapeString() string { return fmt.Sprint(t.Shape()) }

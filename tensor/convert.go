@@ -1,0 +1,72 @@
+package tensor
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// FromDense copies a gonum matrix to a heap tensor [rows, columns], rounding to float32.
+func FromDense(m mat.Matrix) *Tensor {
+	r, c := m.Dims()
+	t := New(r, c)
+	for i := range r {
+		for j := range c {
+			t.data[i*c+j] = float32(m.At(i, j))
+		}
+	}
+	return t
+}
+
+// ToDense copies a tensor of two axes to a gonum matrix.
+func ToDense(t *Tensor) *mat.Dense {
+	Check("ToDense", "t", t, -1, -1)
+	if t.Len() == 0 {
+		return &mat.Dense{}
+	}
+	return mat.NewDense(t.Dim(0), t.Dim(1), t.Float64s())
+}
+
+// As converts a heap tensor to another type of element, rounding to nearest
+// even: BF16 and F16 for weights that should take half the memory, F32 back.
+func As(d DType, t *Tensor) *Tensor {
+	v := t.Float32s()
+	switch d {
+	case F32:
+		return From(v, t.Shape()...)
+	case BF16, F16:
+		bits := make([]uint16, len(v))
+		for i, x := range v {
+			if d == BF16 {
+				bits[i] = toBF16(x)
+			} else {
+				bits[i] = toF16(x)
+			}
+		}
+		return FromBits(d, bits, t.Shape()...)
+	}
+	panic(&ShapeError{Op: "As", Arg: "d", Got: []int{int(d)}, Want: "F32, BF16 or F16"})
+}
+
+func toBF16(x float32) uint16 {
+	b := math.Float32bits(x)
+	if x != x {
+		return uint16(b>>16) | 0x40 // a quiet NaN stays one
+	}
+	return uint16((b + 0x7fff + b>>16&1) >> 16)
+}
+
+func toF16(x float32) uint16 {
+	b := math.Float32bits(x)
+	sign := uint16(b >> 16 & 0x8000)
+	a := b & 0x7fffffff
+	switch {
+	case a > 0x7f800000: // NaN
+		return sign | 0x7e00 | uint16(a>>13&0x3ff)
+	case a >= 0x477ff000: // rounds to 2^16 or more
+		return sign | 0x7c00
+	case a < 0x38800000: // below 2^−14: a multiple of 2^−24
+		return sign | uint16(math.RoundToEven(float64(math.Float32frombits(a))*(1<<24)))
+	}
+	return sign | uint16((a-0x38000000+0xfff+a>>13&1)>>13)
+}
