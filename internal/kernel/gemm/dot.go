@@ -64,3 +64,16 @@ func transposeAny(rows, cols int, src []float32, lds int, dst []float32, ldd int
 		}
 	}
 }
+
+// scatter stores or adds a tile of sums, w to a row, at c[i*cis+j*cjs].
+func scatter(sums []float32, w int, c []float32, cis, cjs int, acc bool) {
+	for i := 0; len(sums) > 0; i++ {
+		for j, v := range sums[:w] {
+			if acc {
+				v = c[i*cis+j*cjs] + v
+			}
+			c[i*cis+j*cjs] = v
+		}
+		sums = sums[w:]
+	}
+}

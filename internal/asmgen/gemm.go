@@ -1,0 +1,508 @@
+package main
+
+import "fmt"
+
+func init() {
+	register("internal/kernel/gemm/gemm_amd64.s", "!purego", gemmAMD64)
+}
+
+// A gemmISA is one width of vectors on amd64.
+type gemmISA struct {
+	name string // of its functions
+	r    string // prefix of its registers
+	vl   int    // floats in a vector
+	mr   int    // rows of the micro-kernel
+	vecs [][]int
+	dots [][2]int
+}
+
+// vecs[r-1] lists how many vectors a tile of r rows may be wide, dots the (vectors, rows)
+// of the dot kernels. Both must agree with the wrappers in gemm_amd64.go.
+var (
+	gemm512 = gemmISA{name: "512", r: "Z", vl: 16, mr: 12,
+		vecs: [][]int{{1, 2, 4, 8}, {1, 2, 4}, {1, 2, 4}, {1, 2, 4}, {1, 2}, {1, 2}, {1, 2}, {1, 2}, {1, 2}, {1, 2}, {1, 2}, {1, 2}},
+		dots: [][2]int{{1, 8}, {1, 4}, {1, 1}, {2, 4}, {2, 1}, {4, 4}, {4, 1}}}
+	gemm256 = gemmISA{name: "256", r: "Y", vl: 8, mr: 6,
+		vecs: [][]int{{1, 2, 4}, {1, 2, 4}, {1, 2}, {1, 2}, {1, 2}, {1, 2}},
+		dots: [][2]int{{1, 8}, {1, 4}, {1, 1}, {2, 4}, {2, 1}, {4, 2}, {4, 1}}}
+)
+
+func gemmAMD64(f *file) {
+	f.p("// Loading 8 words at 32-4*t gives t lanes set, at 4*t the last t lanes set.")
+	for i := range 24 {
+		v := "0"
+		if i < 8 || i >= 16 {
+			v = "0xffffffff"
+		}
+		f.p("DATA gemmMask<>+%d(SB)/4, $%s", 4*i, v)
+	}
+	f.p("GLOBL gemmMask<>(SB), RODATA|NOPTR, $96")
+	for _, s := range []*gemmISA{&gemm512, &gemm256} {
+		gemmMicro(f, s)
+		gemmDot(f, s, "F32")
+		gemmDot(f, s, "BF16")
+		gemmDot(f, s, "F16")
+		gemmCopy(f, s)
+		gemmPeak(f, s)
+		gemmRead(f, s)
+	}
+	gemmTrans(f, "F32")
+	gemmTrans(f, "BF16")
+	gemmTrans(f, "F16")
+}
+
+func (s *gemmISA) zero(f *file, n int) {
+	if s.r == "Z" {
+		f.i("VPXORD Z%d, Z%d, Z%d", n, n, n)
+	} else {
+		f.i("VXORPS Y%d, Y%d, Y%d", n, n, n)
+	}
+}
+
+// mask prepares K1 or Y15 from the number of valid lanes in reg, which it spoils; tmp is scratch.
+func (s *gemmISA) mask(f *file, reg, tmp string) {
+	if s.r == "Z" {
+		f.i("MOVL $-1, %s\n\tBZHIL %s, %s, %s\n\tKMOVW %s, K1", tmp, reg, tmp, tmp, tmp)
+		return
+	}
+	f.i("NEGQ %s\n\tLEAQ gemmMask<>+32(SB), %s\n\tVMOVUPS (%s)(%s*4), Y15", reg, tmp, tmp, reg)
+}
+
+// load reads a vector, of which only the valid lanes when masked.
+func (s *gemmISA) load(f *file, mem string, n int, masked bool) {
+	switch {
+	case !masked:
+		f.i("VMOVUPS %s, %s%d", mem, s.r, n)
+	case s.r == "Z":
+		f.i("VMOVUPS.Z %s, K1, Z%d", mem, n)
+	default:
+		f.i("VMASKMOVPS %s, Y15, Y%d", mem, n)
+	}
+}
+
+func (s *gemmISA) store(f *file, n int, mem string, masked bool) {
+	switch {
+	case !masked:
+		f.i("VMOVUPS %s%d, %s", s.r, n, mem)
+	case s.r == "Z":
+		f.i("VMOVUPS Z%d, K1, %s", n, mem)
+	default:
+		f.i("VMASKMOVPS Y%d, Y15, %s", n, mem)
+	}
+}
+
+// gemmMicro prints the micro-kernel: a tree of comparisons finds the body for the tile's
+// rows and vectors. Rows of A are addressed from a base for every three: (base),
+// (base)(ars*1), (base)(ars*2), so A needs no packing.
+func gemmMicro(f *file, s *gemmISA) {
+	name := "gemmMicro" + s.name
+	f.text(name, "func "+name+"(rows, vecs, k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, tail, acc int)", 96)
+	f.i("MOVQ rows+0(FP), AX\n\tMOVQ vecs+8(FP), BX\n\tMOVQ k+16(FP), CX\n\tMOVQ a+24(FP), SI\n\tMOVQ ars+32(FP), R8\n\tMOVQ acs+40(FP), R9")
+	f.i("MOVQ b+48(FP), DI\n\tMOVQ ldb+56(FP), R10\n\tMOVQ c+64(FP), DX\n\tMOVQ ldc+72(FP), R11\n\tSHLQ $2, R8\n\tSHLQ $2, R9\n\tSHLQ $2, R10\n\tSHLQ $2, R11")
+	f.i("MOVQ tail+80(FP), R13")
+	nv := 2
+	part := f.label("part")
+	f.i("CMPQ AX, $%d\n\tJNE %s\n\tCMPQ BX, $%d\n\tJNE %s\n\tCMPQ R13, $%d\n\tJNE %s", s.mr, part, nv, part, s.vl, part)
+	s.microBody(f, s.mr, nv, false)
+	f.p("%s:", part)
+	s.mask(f, "R13", "R12")
+	var tree func(lo, hi int)
+	tree = func(lo, hi int) {
+		if lo == hi {
+			list := s.vecs[lo-1]
+			for i, v := range list {
+				if i+1 < len(list) {
+					next := f.label("vecs")
+					f.i("CMPQ BX, $%d\n\tJNE %s", v, next)
+					s.microBody(f, lo, v, true)
+					f.p("%s:", next)
+				} else {
+					s.microBody(f, lo, v, true)
+				}
+			}
+			return
+		}
+		mid := (lo + hi) / 2
+		up := f.label("rows")
+		f.i("CMPQ AX, $%d\n\tJGT %s", mid, up)
+		tree(lo, mid)
+		f.p("%s:", up)
+		tree(mid+1, hi)
+	}
+	tree(1, s.mr)
+}
+
+func (s *gemmISA) microBody(f *file, rows, nv int, masked bool) {
+	vb := 4 * s.vl
+	acc := func(i, j int) int { return i*nv + j }
+	breg := func(j int) int { return rows*nv + j }
+	bc := rows*nv + nv // broadcast; the masked AVX2 bodies have one register to spare
+	f.p("// %d rows of %d vectors", rows, nv)
+	if rows >= 4 {
+		f.i("MOVQ DX, BX")
+		for i := range rows {
+			for j := range nv {
+				if j*vb%64 == 0 {
+					f.i("PREFETCHT0 %d(BX)", j*vb)
+				}
+			}
+			if i+1 < rows {
+				f.i("ADDQ R11, BX")
+			}
+		}
+	}
+	bases := []string{"SI", "R12", "R13", "AX"}[:(rows+2)/3]
+	if len(bases) > 1 {
+		f.i("LEAQ (R8)(R8*2), BX")
+		for g := 1; g < len(bases); g++ {
+			f.i("LEAQ (%s)(BX*1), %s", bases[g-1], bases[g])
+		}
+	}
+	for i := range rows * nv {
+		s.zero(f, i)
+	}
+	loop := f.label("loop")
+	f.p("\tPCALIGN $32\n%s:", loop)
+	for j := range nv {
+		s.load(f, fmt.Sprintf("%d(DI)", j*vb), breg(j), masked && j == nv-1)
+	}
+	for i := range rows {
+		f.i("VBROADCASTSS (%s)%s, %s%d", bases[i/3], []string{"", "(R8*1)", "(R8*2)"}[i%3], s.r, bc)
+		for j := range nv {
+			f.i("VFMADD231PS %s%d, %s%d, %s%d", s.r, breg(j), s.r, bc, s.r, acc(i, j))
+		}
+	}
+	for _, b := range bases {
+		f.i("ADDQ R9, %s", b)
+	}
+	f.i("ADDQ R10, DI\n\tDECQ CX\n\tJNZ %s", loop)
+	set := f.label("set")
+	f.i("CMPQ acc+88(FP), $0\n\tJEQ %s", set)
+	for _, add := range []bool{true, false} {
+		if !add {
+			f.p("%s:", set)
+		}
+		write := func(masked bool) {
+			for i := range rows {
+				for j := range nv {
+					mem, m := fmt.Sprintf("%d(DX)", j*vb), masked && j == nv-1
+					switch {
+					case add && m:
+						s.load(f, mem, bc, true)
+						f.i("VADDPS %s%d, %s%d, %s%d", s.r, bc, s.r, acc(i, j), s.r, acc(i, j))
+					case add:
+						f.i("VADDPS %s, %s%d, %s%d", mem, s.r, acc(i, j), s.r, acc(i, j))
+					}
+					s.store(f, acc(i, j), mem, m)
+				}
+				if i+1 < rows {
+					f.i("ADDQ R11, DX")
+				}
+			}
+			f.i("VZEROUPPER\n\tRET")
+		}
+		if masked && s.r == "Y" { // masked stores are slow on many processors
+			edge := f.label("edge")
+			f.i("CMPQ tail+80(FP), $%d\n\tJNE %s", s.vl, edge)
+			write(false)
+			f.p("%s:", edge)
+		}
+		write(masked)
+	}
+}
+
+// gemmWiden loads a vector of 16-bit numbers as float32; reg is the full register name.
+func gemmWiden(f *file, kind, mem, reg, mask string) {
+	z, m := "", ""
+	if mask != "" {
+		z, m = ".Z", mask+", "
+	}
+	switch kind {
+	case "F32":
+		f.i("VMOVUPS%s %s, %s%s", z, mem, m, reg)
+	case "BF16":
+		f.i("VPMOVZXWD%s %s, %s%s\n\tVPSLLD $16, %s, %s", z, mem, m, reg, reg, reg)
+	case "F16":
+		f.i("VCVTPH2PS%s %s, %s%s", z, mem, m, reg)
+	}
+}
+
+func gemmElem(kind string) string {
+	if kind == "F32" {
+		return "float32"
+	}
+	return "uint16"
+}
+
+// gemmDot prints the sums of products of nx rows of x and nw rows of w, k terms each.
+func gemmDot(f *file, s *gemmISA, kind string) {
+	name := "gemmDot" + s.name + kind
+	ws := 4
+	if kind != "F32" {
+		ws = 2
+	}
+	f.text(name, "func "+name+"(nx, nw, k int, x *float32, ldx int, w *"+gemmElem(kind)+", ldw int, out *float32)", 64)
+	f.i("MOVQ nx+0(FP), AX\n\tMOVQ nw+8(FP), BX\n\tMOVQ k+16(FP), CX\n\tMOVQ x+24(FP), SI\n\tMOVQ ldx+32(FP), R8\n\tMOVQ w+40(FP), DI\n\tMOVQ ldw+48(FP), R10\n\tMOVQ out+56(FP), DX")
+	f.i("SHLQ $2, R8\n\tSHLQ $%d, R10\n\tMOVQ CX, R11\n\tANDQ $%d, R11\n\tSHRQ $%d, CX", ws/2, s.vl-1, map[int]int{16: 4, 8: 3}[s.vl])
+	for n, d := range s.dots {
+		next := ""
+		if n+1 < len(s.dots) {
+			next = f.label("dots")
+			f.i("CMPQ AX, $%d\n\tJNE %s\n\tCMPQ BX, $%d\n\tJNE %s", d[0], next, d[1], next)
+		}
+		s.dotBody(f, kind, ws, d[0], d[1])
+		if next != "" {
+			f.p("%s:", next)
+		}
+	}
+}
+
+func (s *gemmISA) dotBody(f *file, kind string, ws, nx, nw int) {
+	f.p("// %d vectors, %d rows", nx, nw)
+	acc := func(i, j int) int { return i*nw + j }
+	xreg, wreg := 8, 12
+	if s.r == "Z" {
+		xreg, wreg = 16, 20
+	}
+	xs, wsb := []string{"SI"}, []string{"DI"}
+	if nx > 3 {
+		xs = append(xs, "R9")
+		f.i("LEAQ (R8)(R8*2), R9\n\tADDQ SI, R9")
+	}
+	if nw > 3 {
+		wsb = append(wsb, "R12")
+		f.i("LEAQ (R10)(R10*2), AX\n\tLEAQ (DI)(AX*1), R12")
+	}
+	if nw > 6 {
+		wsb = append(wsb, "R13")
+		f.i("LEAQ (R12)(AX*1), R13")
+	}
+	mem := func(base []string, stride string, i int) string {
+		return fmt.Sprintf("(%s)%s", base[i/3], []string{"", "(" + stride + "*1)", "(" + stride + "*2)"}[i%3])
+	}
+	for i := range nx * nw {
+		s.zero(f, i)
+	}
+	tail, done, loop := f.label("tail"), f.label("done"), f.label("loop")
+	f.i("TESTQ CX, CX\n\tJZ %s", tail)
+	f.p("\tPCALIGN $32\n%s:", loop)
+	for i := range nx {
+		s.load(f, mem(xs, "R8", i), xreg+i, false)
+	}
+	for j := range nw {
+		wm := mem(wsb, "R10", j)
+		if kind == "F32" && nx == 1 {
+			f.i("VFMADD231PS %s, %s%d, %s%d", wm, s.r, xreg, s.r, acc(0, j))
+			continue
+		}
+		gemmWiden(f, kind, wm, fmt.Sprintf("%s%d", s.r, wreg+j%2), "")
+		for i := range nx {
+			f.i("VFMADD231PS %s%d, %s%d, %s%d", s.r, wreg+j%2, s.r, xreg+i, s.r, acc(i, j))
+		}
+	}
+	for _, b := range xs {
+		f.i("ADDQ $%d, %s", 4*s.vl, b)
+	}
+	for _, b := range wsb {
+		f.i("ADDQ $%d, %s", ws*s.vl, b)
+	}
+	f.i("DECQ CX\n\tJNZ %s", loop)
+	f.p("%s:", tail)
+	f.i("TESTQ R11, R11\n\tJZ %s", done)
+	// AVX2 cannot mask a load of 16-bit numbers: it reads the last whole vector of
+	// the row (k is at least one) and clears the lanes that were already summed.
+	back := s.r == "Y" && kind != "F32"
+	if back {
+		f.i("LEAQ gemmMask<>+32(SB), CX\n\tVMOVUPS (CX)(R11*4), Y15\n\tSUBQ $8, R11")
+		for _, b := range xs {
+			f.i("LEAQ (%s)(R11*4), %s", b, b)
+		}
+		for _, b := range wsb {
+			f.i("LEAQ (%s)(R11*2), %s", b, b)
+		}
+	} else {
+		s.mask(f, "R11", "CX")
+	}
+	for i := range nx {
+		s.load(f, mem(xs, "R8", i), xreg+i, true)
+	}
+	for j := range nw {
+		r := fmt.Sprintf("%s%d", s.r, wreg+j%2)
+		switch {
+		case kind == "F32":
+			s.load(f, mem(wsb, "R10", j), wreg+j%2, true)
+		case back:
+			gemmWiden(f, kind, mem(wsb, "R10", j), r, "")
+			f.i("VANDPS Y15, %s, %s", r, r)
+		default:
+			gemmWiden(f, kind, mem(wsb, "R10", j), r, "K1")
+		}
+		for i := range nx {
+			f.i("VFMADD231PS %s, %s%d, %s%d", r, s.r, xreg+i, s.r, acc(i, j))
+		}
+	}
+	f.p("%s:", done)
+	n := nx * nw
+	t := wreg
+	if s.r == "Z" {
+		for a := range n {
+			f.i("VEXTRACTF64X4 $1, Z%d, Y%d\n\tVADDPS Y%d, Y%d, Y%d", a, t+a%4, t+a%4, a, a)
+		}
+	}
+	for g := 0; g < n; g += 4 {
+		at := func(i int) int { return min(g+i, n-1) } // fewer than four repeat the last
+		q := []int{at(0), at(1), at(2), at(3)}
+		f.i("VHADDPS Y%d, Y%d, Y%d", q[1], q[0], q[0])
+		if q[2] != q[1] {
+			f.i("VHADDPS Y%d, Y%d, Y%d", q[3], q[2], q[2])
+			f.i("VHADDPS Y%d, Y%d, Y%d", q[2], q[0], q[0])
+		} else {
+			f.i("VHADDPS Y%d, Y%d, Y%d", q[0], q[0], q[0])
+		}
+		x := "VEXTRACTF128"
+		if t > 15 {
+			x = "VEXTRACTF32X4"
+		}
+		f.i("%s $1, Y%d, X%d\n\tVADDPS X%d, X%d, X%d", x, q[0], t, t, q[0], q[0])
+		switch n - g {
+		case 1:
+			f.i("VMOVSS X%d, %d(DX)", q[0], 4*g)
+		case 2:
+			f.i("VMOVSD X%d, %d(DX)", q[0], 4*g)
+		default:
+			f.i("VMOVUPS X%d, %d(DX)", q[0], 4*g)
+		}
+	}
+	f.i("VZEROUPPER\n\tRET")
+}
+
+// gemmCopy prints the pack without transposition: rows of one or two vectors. It reads
+// only the columns there are and writes whole vectors.
+func gemmCopy(f *file, s *gemmISA) {
+	name := "gemmCopy" + s.name
+	f.text(name, "func "+name+"(rows, vecs, tail int, src *float32, lds int, dst *float32, ldd int)", 56)
+	f.i("MOVQ rows+0(FP), CX\n\tMOVQ tail+16(FP), R11\n\tMOVQ src+24(FP), SI\n\tMOVQ lds+32(FP), R8\n\tMOVQ dst+40(FP), DI\n\tMOVQ ldd+48(FP), R9\n\tSHLQ $2, R8\n\tSHLQ $2, R9")
+	s.mask(f, "R11", "R12")
+	two := f.label("two")
+	f.i("CMPQ vecs+8(FP), $2\n\tJEQ %s", two)
+	for nv := 1; nv <= 2; nv++ {
+		if nv == 2 {
+			f.p("%s:", two)
+		}
+		loop := f.label("loop")
+		f.p("%s:", loop)
+		for j := range nv {
+			s.load(f, fmt.Sprintf("%d(SI)", 4*s.vl*j), j, j == nv-1)
+		}
+		for j := range nv {
+			s.store(f, j, fmt.Sprintf("%d(DI)", 4*s.vl*j), false)
+		}
+		f.i("ADDQ R8, SI\n\tADDQ R9, DI\n\tDECQ CX\n\tJNZ %s\n\tVZEROUPPER\n\tRET", loop)
+	}
+}
+
+// gemmTrans prints the transposing pack: four rows of the source at a time, eight
+// columns of them as two 4×4 transposes. An incomplete four repeats its last row. The
+// last four comes first: where ldd is less than the rows written, the earlier rows put
+// right what it spilt.
+func gemmTrans(f *file, kind string) {
+	name := "gemmTrans" + kind
+	es := 4
+	if kind != "F32" {
+		es = 2
+	}
+	f.text(name, "func "+name+"(rows, cols int, src *"+gemmElem(kind)+", lds int, dst *float32, ldd int)", 48)
+	f.i("MOVQ rows+0(FP), AX\n\tMOVQ src+16(FP), SI\n\tMOVQ lds+24(FP), R8\n\tMOVQ dst+32(FP), DI\n\tMOVQ ldd+40(FP), R9\n\tSHLQ $%d, R8\n\tSHLQ $2, R9", es/2)
+	quad, eight, four, one, next := f.label("quad"), f.label("eight"), f.label("four"), f.label("one"), f.label("next")
+	f.i("DECQ AX\n\tMOVQ AX, BX\n\tANDQ $-4, BX\n\tSUBQ BX, AX\n\tINCQ AX\n\tLEAQ (DI)(BX*4), DI\n\tIMULQ R8, BX\n\tADDQ BX, SI")
+	f.p("%s:", quad)
+	f.i("MOVQ cols+8(FP), CX\n\tMOVQ DI, DX\n\tMOVQ SI, R10\n\tMOVQ SI, R11")
+	f.i("LEAQ (SI)(R8*1), BX\n\tCMPQ AX, $2\n\tCMOVQGE BX, R11\n\tMOVQ R11, R12")
+	f.i("ADDQ R8, BX\n\tCMPQ AX, $3\n\tCMOVQGE BX, R12\n\tMOVQ R12, R13")
+	f.i("ADDQ R8, BX\n\tCMPQ AX, $4\n\tCMOVQGE BX, R13")
+	rows := []string{"R10", "R11", "R12", "R13"}
+	step := func(n int) {
+		for _, r := range rows {
+			f.i("ADDQ $%d, %s", n*es, r)
+		}
+	}
+	transpose := func(r string) { // registers 0…3 to 0…3, each lane a column
+		f.i("VUNPCKLPS %s1, %s0, %s4\n\tVUNPCKHPS %s1, %s0, %s5\n\tVUNPCKLPS %s3, %s2, %s6\n\tVUNPCKHPS %s3, %s2, %s7", r, r, r, r, r, r, r, r, r, r, r, r)
+		f.i("VUNPCKLPD %s6, %s4, %s0\n\tVUNPCKHPD %s6, %s4, %s1\n\tVUNPCKLPD %s7, %s5, %s2\n\tVUNPCKHPD %s7, %s5, %s3", r, r, r, r, r, r, r, r, r, r, r, r)
+	}
+	f.i("LEAQ (R9)(R9*2), BX")
+	f.i("SUBQ $8, CX\n\tJLT %s", four)
+	f.p("\tPCALIGN $32\n%s:", eight)
+	for i, r := range rows {
+		gemmWiden(f, kind, "("+r+")", fmt.Sprintf("Y%d", i), "")
+	}
+	step(8)
+	transpose("Y")
+	for i, at := range []string{"(DX)", "(DX)(R9*1)", "(DX)(R9*2)", "(DX)(BX*1)"} {
+		f.i("VMOVUPS X%d, %s", i, at)
+	}
+	f.i("LEAQ (DX)(R9*4), DX")
+	for i, at := range []string{"(DX)", "(DX)(R9*1)", "(DX)(R9*2)", "(DX)(BX*1)"} {
+		f.i("VEXTRACTF128 $1, Y%d, %s", i, at)
+	}
+	f.i("LEAQ (DX)(R9*4), DX\n\tSUBQ $8, CX\n\tJGE %s", eight)
+	f.p("%s:", four)
+	f.i("ADDQ $4, CX\n\tJLT %s", one)
+	for i, r := range rows {
+		gemmWiden(f, kind, "("+r+")", fmt.Sprintf("X%d", i), "")
+	}
+	step(4)
+	transpose("X")
+	for i, at := range []string{"(DX)", "(DX)(R9*1)", "(DX)(R9*2)", "(DX)(BX*1)"} {
+		f.i("VMOVUPS X%d, %s", i, at)
+	}
+	f.i("LEAQ (DX)(R9*4), DX\n\tSUBQ $4, CX")
+	f.p("%s:", one)
+	f.i("ADDQ $4, CX\n\tJZ %s", next)
+	loop := f.label("loop")
+	f.p("%s:", loop)
+	switch kind {
+	case "F32":
+		f.i("VMOVSS (R10), X0\n\tVINSERTPS $0x10, (R11), X0, X0\n\tVINSERTPS $0x20, (R12), X0, X0\n\tVINSERTPS $0x30, (R13), X0, X0")
+	case "BF16":
+		f.i("VPXOR X0, X0, X0\n\tVPINSRW $1, (R10), X0, X0\n\tVPINSRW $3, (R11), X0, X0\n\tVPINSRW $5, (R12), X0, X0\n\tVPINSRW $7, (R13), X0, X0")
+	case "F16":
+		f.i("VPXOR X0, X0, X0\n\tVPINSRW $0, (R10), X0, X0\n\tVPINSRW $1, (R11), X0, X0\n\tVPINSRW $2, (R12), X0, X0\n\tVPINSRW $3, (R13), X0, X0\n\tVCVTPH2PS X0, X0")
+	}
+	step(1)
+	f.i("VMOVUPS X0, (DX)\n\tADDQ R9, DX\n\tDECQ CX\n\tJNZ %s", loop)
+	f.p("%s:", next)
+	f.i("LEAQ (R8)(R8*2), BX\n\tADDQ R8, BX\n\tSUBQ BX, SI\n\tMOVQ $4, AX\n\tSUBQ $16, DI\n\tCMPQ DI, dst+32(FP)\n\tJGE %s\n\tVZEROUPPER\n\tRET", quad)
+}
+
+// gemmPeak prints a loop of independent multiply-adds in registers.
+func gemmPeak(f *file, s *gemmISA) {
+	name := "gemmPeak" + s.name
+	f.text(name, "func "+name+"(n int)", 8)
+	f.i("MOVQ n+0(FP), CX")
+	for i := range 12 {
+		s.zero(f, i)
+	}
+	loop := f.label("loop")
+	f.p("\tPCALIGN $32\n%s:", loop)
+	for i := range 12 {
+		f.i("VFMADD231PS %s%d, %s%d, %s%d", s.r, i, s.r, i, s.r, i)
+	}
+	f.i("DECQ CX\n\tJNZ %s\n\tVZEROUPPER\n\tRET", loop)
+}
+
+// gemmRead prints a loop that reads n blocks of 8 vectors.
+func gemmRead(f *file, s *gemmISA) {
+	name := "gemmRead" + s.name
+	f.text(name, "func "+name+"(n int, x *float32)", 16)
+	f.i("MOVQ n+0(FP), CX\n\tMOVQ x+8(FP), SI")
+	for i := range 4 {
+		s.zero(f, i)
+	}
+	loop := f.label("loop")
+	f.p("\tPCALIGN $32\n%s:", loop)
+	for i := range 8 {
+		f.i("VADDPS %d(SI), %s%d, %s%d", 4*s.vl*i, s.r, i%4, s.r, i%4)
+	}
+	f.i("ADDQ $%d, SI\n\tDECQ CX\n\tJNZ %s\n\tVZEROUPPER\n\tRET", 32*s.vl, loop)
+}
