@@ -70,8 +70,8 @@ func (c *ShortConv) Forward(x *tensor.Tensor, st *tensor.Part) *tensor.Tensor {
 		}
 		m.shift(after.Data(), x.Data())
 		if y.Recording() {
-			in := x
-			tensor.OnBackward(func() { m.backward(y, in, before, after, c.Weight, c.Bias, taps) }, y, after)
+			in, out := x, y // not the SiLU of it
+			tensor.OnBackward(func() { m.backward(out, in, before, after, c.Weight, c.Bias, taps) }, out, after)
 		}
 	}
 	st.End(after)
