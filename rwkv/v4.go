@@ -123,7 +123,7 @@ func (m *TimeMix4) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	r := tensor.Sigmoid(m.Receptance.Forward(blend(x, prev, m.MixR)))
 	k := m.Key.Forward(blend(x, prev, m.MixK))
 	v := m.Value.Forward(blend(x, prev, m.MixV))
-	w := tensor.Neg(tensor.Exp(m.Decay))
+	w := tensor.Neg(tensor.Exp(tensor.Enter(x.Scope(), m.Decay)))
 	wkv := scan.WKV4(w, m.First, k, v, st.Part(1), st.Part(2), st.Part(3))
 	st.Advance(x.Dim(1))
 	return m.Output.Forward(tensor.Mul(r, wkv))
