@@ -4,6 +4,7 @@ import "fmt"
 
 func init() {
 	register("internal/kernel/gemm/gemm_amd64.s", "!purego", gemmAMD64)
+	register("internal/kernel/gemm/gemm_arm64.s", "!purego", gemmARM64)
 }
 
 // A gemmISA is one width of vectors on amd64.
@@ -505,4 +506,299 @@ func gemmRead(f *file, s *gemmISA) {
 		f.i("VADDPS %d(SI), %s%d, %s%d", 4*s.vl*i, s.r, i%4, s.r, i%4)
 	}
 	f.i("ADDQ $%d, SI\n\tDECQ CX\n\tJNZ %s\n\tVZEROUPPER\n\tRET", 32*s.vl, loop)
+}
+
+// gemmNEONVecs[r-1] lists how many vectors of 4 columns a tile of r rows may be wide,
+// gemmNEONDots the (vectors, rows) of the dot kernels; the wrappers in
+// gemm_arm64.go must agree.
+var (
+	gemmNEONVecs = [][]int{{1, 2, 3, 4, 8}, {1, 2, 3, 4}, {1, 2, 3, 4}, {1, 2, 3, 4}, {1, 2, 3}, {1, 2, 3}, {1, 2, 3}, {1, 2, 3}}
+	gemmNEONDots = [][2]int{{1, 8}, {1, 4}, {1, 1}, {2, 4}, {2, 1}, {4, 4}, {4, 1}}
+)
+
+func gemmARM64(f *file) {
+	f.p("// Loading 4 words at 16+4*t gives the last t lanes set.")
+	for i := range 8 {
+		f.p("DATA gemmMask<>+%d(SB)/4, $%s", 4*i, []string{"0", "0xffffffff"}[i/4])
+	}
+	f.p("GLOBL gemmMask<>(SB), RODATA|NOPTR, $32")
+	gemmMicroNEON(f)
+	for _, kind := range []string{"F32", "BF16", "F16"} {
+		gemmDotNEON(f, kind)
+		gemmTransNEON(f, kind)
+	}
+	f.text("gemmPeakNEON", "func gemmPeakNEON(n int)", 8)
+	f.i("MOVD n+0(FP), R0")
+	for i := range 24 {
+		gemmZeroNEON(f, i)
+	}
+	loop := f.label("loop")
+	f.p("%s:", loop)
+	for i := range 24 {
+		f.i("VFMLA V%d.S4, V%d.S4, V%d.S4", i, i, i)
+	}
+	f.i("SUBS $1, R0\n\tBNE %s\n\tRET", loop)
+}
+
+func gemmZeroNEON(f *file, n int) { f.i("VEOR V%d.B16, V%d.B16, V%d.B16", n, n, n) }
+
+// gemmWord3 prints an instruction on three float32 vectors that Go's assembler lacks.
+func gemmWord3(f *file, base uint32, name string, d, n, m int) {
+	f.i("WORD $0x%08X // %s V%d.4S, V%d.4S, V%d.4S", base|uint32(m)<<16|uint32(n)<<5|uint32(d), name, d, n, m)
+}
+
+func gemmFADD(f *file, d, n, m int)  { gemmWord3(f, 0x4E20D400, "FADD", d, n, m) }
+func gemmFADDP(f *file, d, n, m int) { gemmWord3(f, 0x6E20D400, "FADDP", d, n, m) }
+
+// gemmFMLAElem is d += n * m[i].
+func gemmFMLAElem(f *file, d, n, m, i int) {
+	f.i("WORD $0x%08X // FMLA V%d.4S, V%d.4S, V%d.S[%d]", 0x4F801000|uint32(i&1)<<21|uint32(i>>1)<<11|uint32(m)<<16|uint32(n)<<5|uint32(d), d, n, m, i)
+}
+
+// gemmVecs is the register list V<n>.S4 … of v registers.
+func gemmVecs(n, v int) string {
+	s := "["
+	for i := range v {
+		if i > 0 {
+			s += ", "
+		}
+		s += fmt.Sprintf("V%d.S4", n+i)
+	}
+	return s + "]"
+}
+
+// gemmMicroNEON prints the micro-kernel as gemmMicro does. A row's elements are
+// broadcast as they are loaded (LD1R steps each row's pointer); where rows of A are
+// neighbours in memory, as packed ones are, the whole tile multiplies by
+// element instead.
+func gemmMicroNEON(f *file) {
+	f.text("gemmMicroNEON", "func gemmMicroNEON(rows, vecs, k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, acc int)", 88)
+	f.i("MOVD rows+0(FP), R0\n\tMOVD vecs+8(FP), R1\n\tMOVD k+16(FP), R2\n\tMOVD a+24(FP), R3\n\tMOVD ars+32(FP), R4\n\tMOVD acs+40(FP), R5")
+	f.i("MOVD b+48(FP), R6\n\tMOVD ldb+56(FP), R7\n\tMOVD c+64(FP), R8\n\tMOVD ldc+72(FP), R9\n\tMOVD acc+80(FP), R10")
+	f.i("LSL $2, R4\n\tLSL $2, R5\n\tLSL $2, R7\n\tLSL $2, R9")
+	part := f.label("part")
+	f.i("CMP $8, R0\n\tBNE %s\n\tCMP $3, R1\n\tBNE %s\n\tCMP $4, R4\n\tBNE %s", part, part, part)
+	gemmBodyNEON(f, 8, 3, true)
+	f.p("%s:", part)
+	var tree func(lo, hi int)
+	tree = func(lo, hi int) {
+		if lo == hi {
+			list := gemmNEONVecs[lo-1]
+			for i, v := range list {
+				if i+1 < len(list) {
+					next := f.label("vecs")
+					f.i("CMP $%d, R1\n\tBNE %s", v, next)
+					gemmBodyNEON(f, lo, v, false)
+					f.p("%s:", next)
+				} else {
+					gemmBodyNEON(f, lo, v, false)
+				}
+			}
+			return
+		}
+		mid := (lo + hi) / 2
+		up := f.label("rows")
+		f.i("CMP $%d, R0\n\tBGT %s", mid, up)
+		tree(lo, mid)
+		f.p("%s:", up)
+		tree(mid+1, hi)
+	}
+	tree(1, 8)
+}
+
+func gemmBodyNEON(f *file, rows, nv int, elem bool) {
+	f.p("// %d rows of %d vectors", rows, nv)
+	acc := func(i, j int) int { return 31 - (i*nv + j) } // B, and A behind it, in the low registers
+	ptr := []string{"R3", "R11", "R12", "R13", "R14", "R15", "R19", "R20"}
+	if !elem {
+		for i := 1; i < rows; i++ {
+			f.i("ADD R4, %s, %s", ptr[i-1], ptr[i])
+		}
+	}
+	for i := range rows * nv {
+		gemmZeroNEON(f, 31-i)
+	}
+	loadB := func(base string) {
+		for j := 0; j < nv; j += 4 {
+			if j > 0 {
+				f.i("ADD $%d, %s, R21\n\tVLD1 (R21), %s", 16*j, base, gemmVecs(j, min(4, nv-j)))
+			} else {
+				f.i("VLD1 (%s), %s", base, gemmVecs(0, min(4, nv)))
+			}
+		}
+	}
+	loop := f.label("loop")
+	f.p("\tPCALIGN $16\n%s:", loop)
+	loadB("R6")
+	f.i("ADD R7, R6")
+	if elem {
+		f.i("VLD1 (R3), [V%d.S4, V%d.S4]\n\tADD R5, R3", nv, nv+1)
+		for i := range rows {
+			for j := range nv {
+				gemmFMLAElem(f, acc(i, j), j, nv+i/4, i%4)
+			}
+		}
+	} else {
+		for i := range rows {
+			f.i("VLD1R (%s), [V%d.S4]\n\tADD R5, %s", ptr[i], nv, ptr[i])
+			for j := range nv {
+				f.i("VFMLA V%d.S4, V%d.S4, V%d.S4", j, nv, acc(i, j))
+			}
+		}
+	}
+	f.i("SUBS $1, R2\n\tBNE %s", loop)
+	set := f.label("set")
+	f.i("CBZ R10, %s", set)
+	// C is read and written a vector at a time: the sums stand in descending registers.
+	for _, add := range []bool{true, false} {
+		if !add {
+			f.p("%s:", set)
+		}
+		for i := range rows {
+			if add {
+				loadB("R8")
+			}
+			for j := range nv {
+				r := acc(i, j)
+				if add {
+					gemmFADD(f, r, j, r)
+				}
+				f.i("FMOVQ F%d, %d(R8)", r, 16*j)
+			}
+			f.i("ADD R9, R8")
+		}
+		f.i("RET")
+	}
+}
+
+// gemmLoadNEON loads 4 numbers from (ptr), or from (ptr) and steps past them, as float32. V31 is zero.
+func gemmLoadNEON(f *file, kind, ptr string, reg int, step bool) {
+	p, w := "", ""
+	es := 4
+	if kind != "F32" {
+		es = 2
+	}
+	if step {
+		p, w = ".P", fmt.Sprint(4*es)
+	}
+	switch kind {
+	case "F32":
+		f.i("VLD1%s %s(%s), [V%d.S4]", p, w, ptr, reg)
+	case "BF16":
+		f.i("VLD1%s %s(%s), [V%d.H4]\n\tVZIP1 V%d.H8, V31.H8, V%d.H8", p, w, ptr, reg, reg, reg)
+	case "F16":
+		f.i("VLD1%s %s(%s), [V%d.H4]\n\tWORD $0x%08X // FCVTL V%d.4S, V%d.4H", p, w, ptr, reg, 0x0E217800|reg<<5|reg, reg, reg)
+	}
+}
+
+func gemmDotNEON(f *file, kind string) {
+	name := "gemmDotNEON" + kind
+	ws := 4
+	if kind != "F32" {
+		ws = 2
+	}
+	f.text(name, "func "+name+"(nx, nw, k int, x *float32, ldx int, w *"+gemmElem(kind)+", ldw int, out *float32)", 64)
+	f.i("MOVD nx+0(FP), R0\n\tMOVD nw+8(FP), R1\n\tMOVD k+16(FP), R2\n\tMOVD x+24(FP), R3\n\tMOVD ldx+32(FP), R4\n\tMOVD w+40(FP), R6\n\tMOVD ldw+48(FP), R7\n\tMOVD out+56(FP), R8")
+	f.i("LSL $2, R4\n\tLSL $%d, R7\n\tAND $3, R2, R5\n\tLSR $2, R2", ws/2)
+	gemmZeroNEON(f, 31)
+	xp := []string{"R3", "R11", "R12", "R13"}
+	wp := []string{"R6", "R14", "R15", "R19", "R20", "R21", "R22", "R23"}
+	for n, d := range gemmNEONDots {
+		next := ""
+		if n+1 < len(gemmNEONDots) {
+			next = f.label("dots")
+			f.i("CMP $%d, R0\n\tBNE %s\n\tCMP $%d, R1\n\tBNE %s", d[0], next, d[1], next)
+		}
+		nx, nw := d[0], d[1]
+		f.p("// %d vectors, %d rows", nx, nw)
+		for i := 1; i < nx; i++ {
+			f.i("ADD R4, %s, %s", xp[i-1], xp[i])
+		}
+		for j := 1; j < nw; j++ {
+			f.i("ADD R7, %s, %s", wp[j-1], wp[j])
+		}
+		for i := range nx * nw {
+			gemmZeroNEON(f, i)
+		}
+		loop, done := f.label("loop"), f.label("done")
+		f.p("\tPCALIGN $16\n%s:", loop)
+		body := func(step bool) {
+			for i := range nx {
+				gemmLoadNEON(f, "F32", xp[i], 16+i, step)
+				if !step {
+					f.i("VAND V30.B16, V%d.B16, V%d.B16", 16+i, 16+i)
+				}
+			}
+			for j := range nw {
+				w := 20 + j
+				gemmLoadNEON(f, kind, wp[j], w, step)
+				if !step {
+					f.i("VAND V30.B16, V%d.B16, V%d.B16", w, w)
+				}
+				for i := range nx {
+					f.i("VFMLA V%d.S4, V%d.S4, V%d.S4", w, 16+i, i*nw+j)
+				}
+			}
+		}
+		body(true)
+		f.i("SUBS $1, R2\n\tBNE %s\n\tCBZ R5, %s", loop, done)
+		// The last whole vector of the row again, without the lanes already summed.
+		f.i("MOVD $gemmMask<>(SB), R9\n\tADD R5<<2, R9\n\tVLD1 (R9), [V30.S4]\n\tSUB $4, R5")
+		for i := range nx {
+			f.i("ADD R5<<2, %s", xp[i])
+		}
+		for j := range nw {
+			f.i("ADD R5<<%d, %s", ws/2, wp[j])
+		}
+		body(false)
+		f.p("%s:", done)
+		total := nx * nw
+		for g := 0; g < total; g += 4 {
+			at := func(i int) int { return min(g+i, total-1) } // fewer than four repeat the last
+			gemmFADDP(f, 16, at(0), at(1))
+			gemmFADDP(f, 17, at(2), at(3))
+			gemmFADDP(f, 16, 16, 17)
+			switch total - g {
+			case 1:
+				f.i("FMOVS F16, %d(R8)", 4*g)
+			case 2:
+				f.i("FMOVD F16, %d(R8)", 4*g)
+			default:
+				f.i("FMOVQ F16, %d(R8)", 4*g)
+			}
+		}
+		f.i("RET")
+		if next != "" {
+			f.p("%s:", next)
+		}
+	}
+}
+
+// gemmTransNEON prints the transposing pack in blocks of 4×4; an incomplete four of rows repeats its last.
+func gemmTransNEON(f *file, kind string) {
+	name := "gemmTransNEON" + kind
+	es := 4
+	if kind != "F32" {
+		es = 2
+	}
+	f.text(name, "func "+name+"(rows, quads int, src *"+gemmElem(kind)+", lds int, dst *float32, ldd int)", 48)
+	f.i("MOVD rows+0(FP), R0\n\tMOVD quads+8(FP), R1\n\tMOVD src+16(FP), R2\n\tMOVD lds+24(FP), R3\n\tMOVD dst+32(FP), R4\n\tMOVD ldd+40(FP), R5\n\tLSL $%d, R3\n\tLSL $2, R5", es/2)
+	gemmZeroNEON(f, 31)
+	quad, loop := f.label("quad"), f.label("loop")
+	f.p("%s:", quad)
+	f.i("MOVD R1, R6\n\tMOVD R4, R7\n\tMOVD R2, R8")
+	f.i("ADD R3, R2, R12\n\tCMP $2, R0\n\tCSEL GE, R12, R8, R9")
+	f.i("ADD R3, R12\n\tCMP $3, R0\n\tCSEL GE, R12, R9, R10")
+	f.i("ADD R3, R12\n\tCMP $4, R0\n\tCSEL GE, R12, R10, R11")
+	f.p("%s:", loop)
+	for i, r := range []string{"R8", "R9", "R10", "R11"} {
+		gemmLoadNEON(f, kind, r, i, true)
+	}
+	f.i("VTRN1 V1.S4, V0.S4, V4.S4\n\tVTRN2 V1.S4, V0.S4, V5.S4\n\tVTRN1 V3.S4, V2.S4, V6.S4\n\tVTRN2 V3.S4, V2.S4, V7.S4")
+	f.i("VTRN1 V6.D2, V4.D2, V0.D2\n\tVTRN1 V7.D2, V5.D2, V1.D2\n\tVTRN2 V6.D2, V4.D2, V2.D2\n\tVTRN2 V7.D2, V5.D2, V3.D2")
+	for i := range 4 {
+		f.i("FMOVQ F%d, (R7)\n\tADD R5, R7", i)
+	}
+	f.i("SUBS $1, R6\n\tBNE %s", loop)
+	f.i("ADD R3<<2, R2\n\tADD $16, R4\n\tSUB $4, R0\n\tCMP $0, R0\n\tBGT %s\n\tRET", quad)
 }

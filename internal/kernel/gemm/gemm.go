@@ -37,9 +37,12 @@ type blocking struct {
 var (
 	blockAVX512   = blocking{mr: 12, nr: 32, mc: 480, kc: 256, wide: 128, flops: 150}
 	blockAVX2     = blocking{mr: 6, nr: 16, mc: 384, kc: 256, wide: 32, flops: 80}
-	blockNEON     = blocking{mr: 8, nr: 12, mc: 256, kc: 256, wide: 12, flops: 30}
+	blockNEON     = blocking{mr: 8, nr: 12, mc: 256, kc: maxKC, wide: 12, flops: 30}
 	blockPortable = blocking{mr: 4, nr: 16, mc: 128, kc: 256, wide: 64, flops: 3}
 )
+
+// maxKC bounds kc where a kernel keeps a few columns of a panel on its stack.
+const maxKC = 256
 
 var (
 	useAVX512, useAVX2, useNEON bool
@@ -321,9 +324,6 @@ func (p *product) blocks(i0, i1, j0, j1 int) {
 	mr, nr, mc, kc := blk.mr, blk.nr, blk.mc, blk.kc
 	packA := p.n > 4*nr
 	packB := p.form != formPacked && (p.form != formRows || p.m > 4*mr)
-	if useNEON { // its micro-kernel reads packed operands only
-		packA, packB = true, p.form != formPacked
-	}
 	step := nr
 	if p.form == formRows && !packB && p.m <= mr {
 		step = wideStep(p.m)
