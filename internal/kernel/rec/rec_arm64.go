@@ -1,0 +1,21 @@
+//go:build !purego
+
+package rec
+
+func matrix(a *MatrixArgs) { matrixGeneric(a) }
+
+func matrixBack(a *MatrixArgs, g *MatrixGrads, t int, s, next []float32) {
+	matrixBackGeneric(a, g, t, s, next)
+}
+
+func selective(a *SelectiveArgs) { selectiveGeneric(a) }
+
+func selectiveBack(a *SelectiveArgs, g *SelectiveGrads) { selectiveBackGeneric(a, g) }
+
+func diagonal(a *DiagonalArgs) { diagonalGeneric(a) }
+
+func complexDiagonal(a *ComplexArgs) { complexGeneric(a) }
+
+func wkv4(a *WKV4Args) { wkv4Generic(a) }
+
+func conv(a *ConvArgs) { convGeneric(a) }
