@@ -26,12 +26,10 @@ type Model struct {
 type Block interface {
 	Params() nn.Params
 	NewState(batch int) *tensor.State
-	forward(x *tensor.Tensor, sh *shared, st *tensor.State) *tensor.Tensor
-}
-
-// shared is what blocks of one call hand to each other beside the residual stream.
-type shared struct {
-	firstValue *tensor.Tensor // RWKV-7: the values of the first block
+	// first is what a model's first block hands to all others beside the
+	// residual stream x: RWKV-7's first values. nil in the first block, and
+	// where there is no such thing.
+	forward(x, first *tensor.Tensor, st *tensor.State) (y, first2 *tensor.Tensor)
 }
 
 // Vocab is the number of ids.
@@ -83,11 +81,11 @@ func (m *Model) hidden(s *tensor.Scope, ids [][]int, st *tensor.State) *tensor.T
 	if m.First != nil {
 		x = m.First.Forward(x)
 	}
-	var sh shared
+	var first *tensor.Tensor
 	for i, b := range m.Blocks {
 		mark := s.Mark()
-		x = b.forward(x, &sh, st.Inner(i))
-		if i > 0 || sh.firstValue == nil { // the first block's memory holds what the others share
+		x, first = b.forward(x, first, st.Inner(i))
+		if i > 0 || first == nil { // the first block's memory holds what the others share
 			x = s.Release(mark, x)
 		}
 	}

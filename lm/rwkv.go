@@ -36,18 +36,18 @@ func (b *rwkvBlock) NewState(batch int) *tensor.State {
 	return st
 }
 
-func (b *rwkvBlock) forward(x *tensor.Tensor, sh *shared, st *tensor.State) *tensor.Tensor {
+func (b *rwkvBlock) forward(x, first *tensor.Tensor, st *tensor.State) (out, first2 *tensor.Tensor) {
 	st.Check(b.kind, x.Dim(0))
 	var y *tensor.Tensor
 	if n := b.norm1.Forward(x); b.withV != nil {
-		y, sh.firstValue = b.withV.Mix(n, sh.firstValue, st.Inner(0))
+		y, first = b.withV.Mix(n, first, st.Inner(0))
 	} else {
 		y = b.time.Forward(n, st.Inner(0))
 	}
 	x = tensor.Add(x, y)
 	x = tensor.Add(x, b.channel.Forward(b.norm2.Forward(x), st.Inner(1)))
 	st.Advance(x.Dim(1))
-	return x
+	return x, first
 }
 
 // RWKVConfig has the sizes of an RWKV language model.

@@ -215,12 +215,6 @@ func l2norm(op string, x *Tensor, eps float32, rsqrt bool) *Tensor {
 	if y.Len() == 0 {
 		return y
 	}
-	length := func(sq float64) float64 {
-		if rsqrt {
-			return math.Sqrt(sq + float64(eps))
-		}
-		return max(math.Sqrt(sq), float64(eps))
-	}
 	if y.IsFloat64() {
 		v := x.Values64()
 		for i := 0; i < len(v); i += n {
@@ -229,7 +223,7 @@ func l2norm(op string, x *Tensor, eps float32, rsqrt bool) *Tensor {
 				sq += a * a
 			}
 			for j := range n {
-				y.f64[i+j] = v[i+j] / length(sq)
+				y.f64[i+j] = v[i+j] / length(sq, eps, rsqrt)
 			}
 		}
 		return y
@@ -237,7 +231,7 @@ func l2norm(op string, x *Tensor, eps float32, rsqrt bool) *Tensor {
 	i := 0
 	x.eachRow(func(o int) {
 		row := x.data[o : o+n]
-		vec.Scale(y.data[i:i+n], row, float32(1/length(float64(vec.SumSq(row)))))
+		vec.Scale(y.data[i:i+n], row, float32(1/length(float64(vec.SumSq(row)), eps, rsqrt)))
 		i += n
 	})
 	if y.Recording() {
@@ -247,7 +241,7 @@ func l2norm(op string, x *Tensor, eps float32, rsqrt bool) *Tensor {
 			dx.eachRow(func(o int) {
 				row, g, d, yr := x.data[o:o+n], dx.data[o:o+n], dy[i:i+n], y.data[i:i+n]
 				sq := float64(vec.SumSq(row))
-				inv := float32(1 / length(sq))
+				inv := float32(1 / length(sq, eps, rsqrt))
 				vec.Axpy(g, inv, d)
 				if rsqrt || math.Sqrt(sq) > float64(eps) {
 					vec.Axpy(g, -inv*vec.Dot(d, yr), yr)
@@ -257,4 +251,12 @@ func l2norm(op string, x *Tensor, eps float32, rsqrt bool) *Tensor {
 		}, y)
 	}
 	return y
+}
+
+// length is the divisor of L2Norm or L2NormRsqrt for a row with this sum of squares.
+func length(sq float64, eps float32, rsqrt bool) float64 {
+	if rsqrt {
+		return math.Sqrt(sq + float64(eps))
+	}
+	return max(math.Sqrt(sq), float64(eps))
 }

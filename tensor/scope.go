@@ -240,3 +240,24 @@ func (t *Tensor) SetValues64(v []float64) {
 	}
 	copy(t.f64, v)
 }
+
+// OutIn is Out in a given scope, for operators whose inputs are all weights.
+func OutIn(s *Scope, op string, shape []int, inputs ...*Tensor) *Tensor {
+	t := s.make(op, shape)
+	for _, in := range inputs {
+		t.needs = t.needs || s.Recording() && in.NeedsGrad()
+	}
+	return t
+}
+
+// SetFloat64s fills a contiguous tensor with values in row-major order, rounded to its type.
+func (t *Tensor) SetFloat64s(v []float64) {
+	if t.dtype == F64 {
+		t.SetValues64(v)
+		return
+	}
+	d := t.Data()
+	for i := range d {
+		d[i] = float32(v[i])
+	}
+}

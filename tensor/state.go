@@ -133,7 +133,9 @@ func (p *Part) Begin(s *Scope, op string, shape ...int) (before, after *Tensor) 
 	if p == nil {
 		return nil, s.New(shape...)
 	}
-	Check(op, "state "+p.Name, p.Value, shape...)
+	if !slices.Equal(p.Value.Shape(), shape) {
+		panic(&ShapeError{Op: op, Arg: "state " + p.Name, Got: slices.Clone(p.Value.Shape()), Want: fmt.Sprint(slices.Clone(shape))})
+	}
 	if !s.Recording() && !s.IsFloat64() {
 		return nil, p.Value
 	}

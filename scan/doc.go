@@ -1,0 +1,22 @@
+// Package scan has the linear recurrences that sub-quadratic layers are made
+// of, as operators on tensors: with an initial state in, the final state out,
+// and gradients for every input and for the initial state.
+//
+//	Matrix           S ← diag(e^g) S + b (aᵀS) + k vᵀ,  o = Sᵀ q    linear attention, RetNet, GLA, Mamba-2, delta rules, RWKV-5 to 7
+//	Selective        h ← e^{Δ A} h + Δ B x,  y = C h + D x          Mamba
+//	Diagonal         h ← a h + b                                    HGRN, RG-LRU, minGRU
+//	ComplexDiagonal  h ← a h + u,  y = Re Σ c h                     S4D, S5, LRU
+//	WKV4             Σ e^{…+k} v / Σ e^{…+k}                        RWKV-4
+//
+// Each has a plain form, which reads like the equation and is what a Float64
+// scope computes, and a fast one on kernels that keep the state in registers
+// or first-level cache; Matrix has a third, which takes chunks of the sequence
+// as matrix products (see Mode). The work is shared over sequences, heads and
+// blocks of channels, never over time, so that results are the same bits for
+// any number of workers.
+//
+// Sequences are [batch, length, …]. A *tensor.Part carries the state from one
+// call to the next; nil starts from zero and keeps nothing. A sequence may be
+// cut anywhere, down to single tokens. A recording scope keeps the state at
+// the start of every chunk and recomputes the states inside for the gradients.
+package scan

@@ -1,0 +1,223 @@
+package scan
+
+import (
+	"sync"
+
+	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/kernel/rec"
+	"github.com/subquad/subquad/internal/kernel/vec"
+	"github.com/subquad/subquad/tensor"
+)
+
+// matrixChunk is the number of tokens between the states that a recording
+// keeps; those between are computed again in the gradient.
+const matrixChunk = 64
+
+// recurrent is one call of Matrix in its recurrent form: operands contiguous,
+// decays as such and not as logarithms.
+type recurrent struct {
+	matrix
+	q, k, v, a, b, d, u, o, state []float32
+	groups                        int // heads of q, k, a and b
+	starts                        []float32
+}
+
+func (m *matrix) forward(s *tensor.Scope, p *MatrixInput, o, after, before *tensor.Tensor) {
+	in := MatrixInput{Q: compact(p.Q), K: compact(p.K), V: compact(p.V), LogDecay: compact(p.LogDecay),
+		A: compact(p.A), B: compact(p.B), Bonus: compact(p.Bonus)}
+	r := recurrent{matrix: *m, q: in.Q.Data(), k: in.K.Data(), v: in.V.Data(), o: o.Data(), state: after.Data(), groups: in.K.Dim(2)}
+	if in.A != nil {
+		r.a, r.b = in.A.Data(), in.B.Data()
+	}
+	if in.Bonus != nil {
+		r.u = in.Bonus.Data()
+	}
+	if in.LogDecay != nil {
+		r.d = s.Floats(in.LogDecay.Len())
+		vec.Exp(r.d, in.LogDecay.Data())
+	}
+	if o.Recording() {
+		r.starts = s.Floats(r.chunks() * len(r.state))
+	}
+	units := m.batch * m.heads
+	if tasks := hw.Tasks(s.Workers(), units, 0.1*float64(m.length*m.rows*m.cols)); tasks > 1 {
+		r.parallel(s.Workers(), units)
+	} else {
+		for i := range units {
+			r.unit(i)
+		}
+	}
+	if o.Recording() {
+		c, inputs, workers := r, in, s.Workers()
+		tensor.OnBackward(func() { c.backward(workers, &inputs, o, before, after) }, o, after)
+	}
+}
+
+// compact is tensor.Contiguous for an operand that may be nil.
+func compact(t *tensor.Tensor) *tensor.Tensor {
+	if t == nil {
+		return nil
+	}
+	return tensor.Contiguous(t)
+}
+
+func (r *recurrent) chunks() int { return (r.length + matrixChunk - 1) / matrixChunk }
+
+func (r *recurrent) parallel(workers, units int) {
+	c := *r
+	hw.Parallel(workers, units, func(i int) { c.unit(i) })
+}
+
+// args are those of unit i, a sequence and a head, for n tokens from t on.
+func (r *recurrent) args(i, t, n int, state []float32) rec.MatrixArgs {
+	b, h := i/r.heads, i%r.heads
+	g := h * r.groups / r.heads
+	key := ((b*r.length+t)*r.groups + g) * r.rows
+	val := ((b*r.length+t)*r.heads + h) * r.cols
+	a := rec.MatrixArgs{T: n, K: r.rows, V: r.cols, S: state,
+		Q: r.q[key:], Kk: r.k[key:], Vv: r.v[val:], O: r.o[val:],
+		QStride: r.groups * r.rows, KStride: r.groups * r.rows, VStride: r.heads * r.cols, OStride: r.heads * r.cols,
+		A: from(r.a, key), B: from(r.b, key), AStride: r.groups * r.rows, BStride: r.groups * r.rows,
+		ReadBefore: r.u != nil}
+	if r.d != nil && r.vector {
+		a.D, a.DStride = r.d[((b*r.length+t)*r.heads+h)*r.rows:], r.heads*r.rows
+	} else if r.d != nil {
+		a.D, a.DStride, a.DScalar = r.d[(b*r.length+t)*r.heads+h:], r.heads, true
+	}
+	return a
+}
+
+func (r *recurrent) unit(i int) {
+	size := r.rows * r.cols
+	if r.length == 0 || size == 0 {
+		return
+	}
+	S := r.state[i*size:][:size]
+	for t := 0; t < r.length; t += matrixChunk {
+		if r.starts != nil {
+			copy(r.starts[(t/matrixChunk*r.batch*r.heads+i)*size:][:size], S)
+		}
+		a := r.args(i, t, min(matrixChunk, r.length-t), S)
+		rec.Matrix(&a)
+		for n := range a.T {
+			o := a.O[n*a.OStride:][:r.cols]
+			if r.u != nil {
+				vec.Axpy(o, r.bonus(i, &a, n), a.Vv[n*a.VStride:])
+			}
+			if r.scale != 1 {
+				vec.Scale(o, o, r.scale)
+			}
+		}
+	}
+}
+
+// bonus is Σ q u k of token n of args: the weight of the token's own value.
+func (r *recurrent) bonus(i int, a *rec.MatrixArgs, n int) float32 {
+	q, k, u := a.Q[n*a.QStride:][:r.rows], a.Kk[n*a.KStride:][:r.rows], r.u[i%r.heads*r.rows:][:r.rows]
+	s := float32(0)
+	for j, x := range q {
+		s += x * u[j] * k[j]
+	}
+	return s
+}
+
+var matrixScratch = sync.Pool{New: func() any { return new([]float32) }}
+
+func (r *recurrent) backward(workers int, p *MatrixInput, o, before, after *tensor.Tensor) {
+	B, T, H, K, V := r.batch, r.length, r.heads, r.rows, r.cols
+	size, units := K*V, B*H
+	dS := make([]float32, units*size)
+	if after.HasGrad() {
+		copy(dS, after.Grad().Data())
+	}
+	do := append([]float32(nil), o.Grad().Data()...)
+	if r.scale != 1 {
+		vec.Scale(do, do, r.scale)
+	}
+	// Heads that share a key have gradients of their own, added up in order afterwards.
+	wide := func(t *tensor.Tensor) []float32 {
+		if !t.NeedsGrad() {
+			return nil
+		}
+		return make([]float32, B*T*H*K)
+	}
+	dq, dk, da, db := wide(p.Q), wide(p.K), wide(p.A), wide(p.B)
+	dv := gradOf(p.V)
+	var dd []float32
+	if p.LogDecay.NeedsGrad() {
+		dd = make([]float32, len(r.d))
+	}
+	var du []float32
+	if p.Bonus.NeedsGrad() {
+		du = make([]float32, B*H*K)
+	}
+	if T > 0 && size > 0 {
+		hw.Parallel(workers, units, func(i int) {
+			mem := matrixScratch.Get().(*[]float32)
+			defer matrixScratch.Put(mem)
+			if n := rec.MatrixScratch(matrixChunk, K, V); len(*mem) < n {
+				*mem = make([]float32, n)
+			}
+			b, h := i/H, i%H
+			for c := r.chunks() - 1; c >= 0; c-- {
+				t := c * matrixChunk
+				a := r.args(i, t, min(matrixChunk, T-t), r.starts[(c*units+i)*size:][:size])
+				row := (b*T+t)*H + h
+				g := rec.MatrixGrads{O: do[row*V:], S: dS[i*size:][:size],
+					Q: from(dq, row*K), K: from(dk, row*K), A: from(da, row*K), B: from(db, row*K), V: from(dv, row*V),
+					QStride: H * K, KStride: H * K, AStride: H * K, BStride: H * K, VStride: H * V, OStride: H * V,
+					Scratch: *mem}
+				if dd != nil && r.vector {
+					g.D, g.DStride = dd[row*K:], H*K
+				} else if dd != nil {
+					g.D, g.DStride = dd[row:], H
+				}
+				rec.MatrixBackward(&a, &g)
+				if r.u == nil {
+					continue
+				}
+				u := r.u[h*K:][:K]
+				for n := range a.T {
+					q, k, v, d := a.Q[n*a.QStride:][:K], a.Kk[n*a.KStride:][:K], a.Vv[n*a.VStride:][:V], do[(row+n*H)*V:][:V]
+					dc := vec.Dot(d, v)
+					if dv != nil {
+						vec.Axpy(dv[(row+n*H)*V:][:V], r.bonus(i, &a, n), d)
+					}
+					for j := range K {
+						if dq != nil {
+							dq[(row+n*H)*K+j] += dc * u[j] * k[j]
+						}
+						if dk != nil {
+							dk[(row+n*H)*K+j] += dc * u[j] * q[j]
+						}
+						if du != nil {
+							du[i*K+j] += dc * q[j] * k[j]
+						}
+					}
+				}
+			}
+		})
+	}
+	narrow := func(t *tensor.Tensor, w []float32) {
+		g := gradOf(t)
+		if g == nil || len(g) == 0 {
+			return
+		}
+		for x := range B * T {
+			for h := range H {
+				addAll(g[(x*r.groups+h*r.groups/H)*K:][:K], w[(x*H+h)*K:])
+			}
+		}
+	}
+	narrow(p.Q, dq)
+	narrow(p.K, dk)
+	narrow(p.A, da)
+	narrow(p.B, db)
+	if g := gradOf(p.LogDecay); g != nil {
+		for i, d := range r.d { // d = e^g
+			g[i] += dd[i] * d
+		}
+	}
+	sumBatch(gradOf(p.Bonus), du)
+	addAll(gradOf(before), dS)
+}

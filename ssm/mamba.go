@@ -1,0 +1,158 @@
+package ssm
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/subquad/subquad/nn"
+	"github.com/subquad/subquad/scan"
+	"github.com/subquad/subquad/tensor"
+)
+
+// maxWidth bounds widths so that a hostile configuration is refused before memory is taken.
+const maxWidth = 1 << 16
+
+// MambaConfig describes a layer of Mamba. Zero values mean the defaults, the authors' own.
+type MambaConfig struct {
+	DModel     int  // channels of the residual stream
+	DState     int  // N, numbers of state for each inner channel; default 16
+	DConv      int  // width of the short convolution; default 4
+	Expand     int  // inner channels E as a multiple of DModel; default 2
+	DtRank     int  // R, channels that the step is made from; default ⌈DModel/16⌉
+	NoConvBias bool // the convolution's bias is on by default
+	Bias       bool // on the projections in and out
+
+	DtMin, DtMax, DtInitFloor float64 // range of the initial step; default 0.001, 0.1, 1e-4
+
+	Seed  uint64 // of the initialisation
+	Empty bool   // leave random weights at zero, for a checkpoint to fill
+}
+
+func (c MambaConfig) withDefaults() (MambaConfig, error) {
+	set := func(p *int, v int) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	set(&c.DState, 16)
+	set(&c.DConv, 4)
+	set(&c.Expand, 2)
+	set(&c.DtRank, (c.DModel+15)/16)
+	setf := func(p *float64, v float64) {
+		if *p == 0 {
+			*p = v
+		}
+	}
+	setf(&c.DtMin, 0.001)
+	setf(&c.DtMax, 0.1)
+	setf(&c.DtInitFloor, 1e-4)
+	switch {
+	case c.DModel < 1 || c.Expand < 1 || c.DModel > maxWidth || c.Expand > maxWidth/c.DModel:
+		return c, fmt.Errorf("ssm.MambaConfig: DModel %d times Expand %d: want 1 to %d", c.DModel, c.Expand, maxWidth)
+	case c.DState < 1 || c.DState > 4096:
+		return c, fmt.Errorf("ssm.MambaConfig: DState %d: want 1 to 4096", c.DState)
+	case c.DConv < 1 || c.DConv > 1024:
+		return c, fmt.Errorf("ssm.MambaConfig: DConv %d: want 1 to 1024", c.DConv)
+	case c.DtRank < 1 || c.DtRank > maxWidth:
+		return c, fmt.Errorf("ssm.MambaConfig: DtRank %d: want 1 to %d", c.DtRank, maxWidth)
+	case !(c.DtMin > 0 && c.DtMin <= c.DtMax && c.DtMax < 1e3 && c.DtInitFloor > 0):
+		return c, fmt.Errorf("ssm.MambaConfig: DtMin %v, DtMax %v, DtInitFloor %v: want 0 < DtMin ≤ DtMax < 1000 and a positive floor", c.DtMin, c.DtMax, c.DtInitFloor)
+	}
+	return c, nil
+}
+
+// Mamba is the selective state space layer (state-spaces/mamba:
+// mamba_ssm/modules/mamba_simple.py). With E = Expand·DModel channels inside:
+//
+//	x, z = W_in u;   x = SiLU(conv(x))
+//	δ, B, C = W_x x;   dt = softplus(W_dt δ + b_dt)
+//	h_t = e^{dt_t A} h_{t−1} + dt_t x_t B_t,   y_t = C_t·h_t + D x_t     (scan.Selective)
+//	out = W_out (y ⊙ SiLU(z))
+//
+// Its state, per sequence, is E·(DState + DConv − 1) floats. A token costs 3·E·DState
+// multiply-adds and E·DState exponentials beside its projections.
+type Mamba struct {
+	cfg            MambaConfig
+	kind           string
+	In, X, Dt, Out *nn.Linear
+	Conv           *nn.ShortConv
+	ALog           *tensor.Tensor // [E, DState]; A = −e^ALog
+	D              *tensor.Tensor // [E]
+}
+
+// NewMamba makes a layer with its authors' initialisation.
+func NewMamba(cfg MambaConfig) (*Mamba, error) {
+	c, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	E, N, R := c.Expand*c.DModel, c.DState, c.DtRank
+	m := &Mamba{
+		cfg:  c,
+		kind: fmt.Sprintf("ssm.Mamba/1 inner=%d states=%d conv=%d", E, N, c.DConv),
+		ALog: tensor.New(E, N).Track(),
+		D:    nn.Full(1, E),
+		Dt:   &nn.Linear{Weight: tensor.New(E, R).Track(), Bias: tensor.New(E).Track()},
+	}
+	rng := nn.NewRNG(c.Seed)
+	for _, l := range []struct {
+		to      **nn.Linear
+		in, out int
+		bias    bool
+	}{{&m.In, c.DModel, 2 * E, c.Bias}, {&m.X, E, R + 2*N, false}, {&m.Out, E, c.DModel, c.Bias}} {
+		if *l.to, err = nn.NewLinear(l.in, l.out, l.bias, rng); err != nil {
+			return nil, err
+		}
+	}
+	if m.Conv, err = nn.NewShortConv(E, c.DConv, !c.NoConvBias, true, rng); err != nil {
+		return nil, err
+	}
+	// S4D-Real: A_n = −n, for every channel.
+	for i := range m.ALog.Data() {
+		m.ALog.Data()[i] = float32(math.Log(float64(i%N + 1)))
+	}
+	bound := 1 / math.Sqrt(float64(R))
+	m.Dt.Weight = nn.Uniform(rng, -bound, bound, E, R)
+	// softplus(bias) is spread evenly, on a logarithmic scale, over the range of steps.
+	for i := range m.Dt.Bias.Data() {
+		dt := math.Exp(math.Log(c.DtMin) + rng.Float64()*(math.Log(c.DtMax)-math.Log(c.DtMin)))
+		dt = max(dt, c.DtInitFloor)
+		m.Dt.Bias.Data()[i] = float32(dt + math.Log(-math.Expm1(-dt)))
+	}
+	return m, nil
+}
+
+// Params lists the weights under the names of checkpoints.
+func (m *Mamba) Params() nn.Params {
+	p := nn.Params{{Name: "A_log", Tensor: m.ALog, NoDecay: true}, {Name: "D", Tensor: m.D, NoDecay: true}}
+	p = append(p, m.In.Params().Prefix("in_proj")...)
+	p = append(p, m.Conv.Params().Prefix("conv1d")...)
+	p = append(p, m.X.Params().Prefix("x_proj")...)
+	p = append(p, m.Dt.Params().Prefix("dt_proj")...)
+	return append(p, m.Out.Params().Prefix("out_proj")...)
+}
+
+// NewState has parts "conv" [batch, DConv−1, E] and "ssm" [batch, DState, E].
+func (m *Mamba) NewState(batch int) *tensor.State {
+	E := m.D.Len()
+	return tensor.NewState(m.kind, batch).
+		Add("conv", tensor.New(batch, m.cfg.DConv-1, E)).
+		Add("ssm", tensor.New(batch, m.cfg.DState, E))
+}
+
+// Forward maps u [batch, length, DModel] to the same shape.
+func (m *Mamba) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
+	tensor.Check("ssm.Mamba", "u", u, -1, -1, m.cfg.DModel)
+	st.Check(m.kind, u.Dim(0))
+	E, N, R := m.D.Len(), m.cfg.DState, m.cfg.DtRank
+	xz := m.In.Forward(u)
+	x, z := xz.Narrow(-1, 0, E), xz.Narrow(-1, E, 2*E)
+	x = m.Conv.Forward(x, st.Part(0))
+	dbc := m.X.Forward(x)
+	delta, B, C := dbc.Narrow(-1, 0, R), dbc.Narrow(-1, R, R+N), dbc.Narrow(-1, R+N, R+2*N)
+	dt := tensor.Softplus(m.Dt.Forward(delta))
+	A := tensor.Neg(tensor.Exp(tensor.Enter(u.Scope(), m.ALog)))
+	y := scan.Selective(x, dt, A, B, C, m.D, st.Part(1))
+	st.Advance(u.Dim(1))
+	return m.Out.Forward(tensor.Mul(y, tensor.SiLU(z)))
+}

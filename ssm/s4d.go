@@ -1,0 +1,365 @@
+package ssm
+
+import (
+	"fmt"
+	"math"
+	"math/cmplx"
+
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/subquad/subquad/nn"
+	"github.com/subquad/subquad/scan"
+	"github.com/subquad/subquad/tensor"
+)
+
+// S4DInit names the eigenvalues that an S4D layer starts from. Their real parts are −½.
+type S4DInit uint8
+
+const (
+	S4DLin  S4DInit = iota // imaginary parts π n
+	S4DInv                 // (N/π)(N/(2n+1) − 1)
+	S4DLegS                // those of HiPPO-LegS, the matrix that S4 starts from
+	S4DReal                // real: −(n+1), no imaginary parts
+)
+
+// Discretization turns the continuous system into steps of dt.
+type Discretization uint8
+
+const (
+	ZOH      Discretization = iota // zero-order hold: e^{dt A}
+	Bilinear                       // (1 + dt A/2)/(1 − dt A/2)
+)
+
+// S4DConfig describes a layer of S4D. Zero values mean the defaults, those of state-spaces/s4.
+type S4DConfig struct {
+	DModel         int // channels
+	DState         int // N, even: N/2 complex modes for each channel, their conjugates implied; default 64
+	Init           S4DInit
+	Discretization Discretization
+	DtMin, DtMax   float64 // range of the initial step; default 0.001, 0.1
+	Seed           uint64
+}
+
+func (c S4DConfig) withDefaults() (S4DConfig, error) {
+	if c.DState == 0 {
+		c.DState = 64
+	}
+	if c.DtMin == 0 {
+		c.DtMin = 0.001
+	}
+	if c.DtMax == 0 {
+		c.DtMax = 0.1
+	}
+	switch {
+	case c.DModel < 1 || c.DModel > maxWidth:
+		return c, fmt.Errorf("ssm.S4DConfig: DModel %d: want 1 to %d", c.DModel, maxWidth)
+	case c.DState < 2 || c.DState > 4096 || c.DState%2 != 0:
+		return c, fmt.Errorf("ssm.S4DConfig: DState %d: want an even number from 2 to 4096", c.DState)
+	case c.Init > S4DReal || c.Discretization > Bilinear:
+		return c, fmt.Errorf("ssm.S4DConfig: Init %d, Discretization %d: want S4DLin to S4DReal, ZOH or Bilinear", c.Init, c.Discretization)
+	case !(c.DtMin > 0 && c.DtMin <= c.DtMax && c.DtMax < 1e3):
+		return c, fmt.Errorf("ssm.S4DConfig: DtMin %v, DtMax %v: want 0 < DtMin ≤ DtMax < 1000", c.DtMin, c.DtMax)
+	}
+	return c, nil
+}
+
+// S4D is the diagonal state space layer (state-spaces/s4:
+// models/s4/s4.py#SSMKernelDiag, S4Block). Each channel has N/2 complex modes,
+//
+//	A = −e^{A_real} − i A_imag,  dt = e^{inv_dt};   Ā, B̄ the discretisation of A, B
+//	s_t = Ā s_{t−1} + B̄ u_t,   y_t = 2 Re(C·s_t) + D u_t
+//	out = GLU(W GELU(y) + b)
+//
+// which over a whole sequence is the convolution with the kernel
+// K_l = 2 Re(C·Ā^l B̄), see Kernel. Forward runs the recurrence, for whole
+// sequences too: its lanes are channels, and it costs less than making a
+// kernel of the sequence's length does. The state is DModel·DState floats for a
+// sequence; a token costs 4·DModel·DState multiply-adds beside W.
+type S4D struct {
+	cfg          S4DConfig
+	kind         string
+	InvDt        *tensor.Tensor // [H, 1]: ln dt
+	AReal, AImag *tensor.Tensor // [H, N/2]
+	B, C         *tensor.Tensor // [1, H, N/2, 2]: real and imaginary
+	D            *tensor.Tensor // [1, H]
+	Out          *nn.Linear     // [2H, H], halves for GLU
+}
+
+// NewS4D makes a layer with its authors' initialisation.
+func NewS4D(cfg S4DConfig) (*S4D, error) {
+	c, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	H, N := c.DModel, c.DState/2
+	rng := nn.NewRNG(c.Seed)
+	l := &S4D{
+		cfg: c, kind: fmt.Sprintf("ssm.S4D/1 d_model=%d modes=%d", H, N),
+		InvDt: nn.Uniform(rng, math.Log(c.DtMin), math.Log(c.DtMax), H, 1),
+		AReal: tensor.New(H, N).Track(), AImag: tensor.New(H, N).Track(),
+		B: tensor.New(1, H, N, 2).Track(),
+		C: nn.Normal(rng, math.Sqrt(0.5), 1, H, N, 2),
+		D: nn.Normal(rng, 1, 1, H),
+	}
+	re, im := l.eigenvalues()
+	for i := range H * N {
+		l.AReal.Data()[i] = float32(math.Log(re[i%N]))
+		l.AImag.Data()[i] = float32(im[i%N])
+		l.B.Data()[2*i] = 1
+	}
+	l.Out, err = nn.NewLinear(H, 2*H, true, rng)
+	return l, err
+}
+
+// eigenvalues gives −Re and |Im| of the initial A.
+func (l *S4D) eigenvalues() (re, im []float64) {
+	n := l.cfg.DState / 2
+	N := float64(l.cfg.DState)
+	re, im = make([]float64, n), make([]float64, n)
+	for i := range n {
+		re[i] = 0.5
+		switch l.cfg.Init {
+		case S4DLin:
+			im[i] = math.Pi * float64(i)
+		case S4DInv:
+			im[i] = N / math.Pi * (N/(2*float64(i)+1) - 1)
+		case S4DReal:
+			re[i] = float64(i + 1)
+		}
+	}
+	if l.cfg.Init == S4DLegS {
+		copy(im, legsFrequencies(l.cfg.DState))
+	}
+	return re, im
+}
+
+// legsFrequencies are the positive imaginary parts, ascending, of the
+// eigenvalues of HiPPO-LegS's normal part: with A[n,k] = −√(2n+1)√(2k+1) below
+// the diagonal and −(n+1) on it, and P[n] = √(n+½), A + P Pᵀ is −½ plus a
+// skew-symmetric matrix K (arXiv 2111.00396, theorem 1). iK is Hermitian; its
+// eigenvalues are those of the symmetric −K² to the power ½, each twice.
+func legsFrequencies(N int) []float64 {
+	k := mat.NewDense(N, N, nil)
+	for i := range N {
+		for j := range N {
+			if i != j {
+				k.Set(i, j, math.Copysign(0.5*math.Sqrt(float64((2*i+1)*(2*j+1))), float64(j-i)))
+			}
+		}
+	}
+	// The Hermitian iK as a real symmetric matrix of twice the size keeps the
+	// accuracy that squaring would lose.
+	sym := mat.NewSymDense(2*N, nil)
+	for i := range N {
+		for j := range N {
+			sym.SetSym(i, N+j, -k.At(i, j))
+		}
+	}
+	var eig mat.EigenSym
+	if !eig.Factorize(sym, false) {
+		panic("ssm: the eigenvalues of HiPPO-LegS did not converge")
+	}
+	v := eig.Values(nil) // ascending, each twice
+	out := make([]float64, 0, N/2)
+	for i := N; i < 2*N; i += 2 {
+		out = append(out, math.Abs(v[i]))
+	}
+	return out
+}
+
+// Params lists the weights under the names of state-spaces/s4's S4Block.
+func (l *S4D) Params() nn.Params {
+	p := nn.Params{
+		{Name: "layer.D", Tensor: l.D, NoDecay: true},
+		{Name: "layer.kernel.A_real", Tensor: l.AReal, NoDecay: true},
+		{Name: "layer.kernel.A_imag", Tensor: l.AImag, NoDecay: true},
+		{Name: "layer.kernel.B", Tensor: l.B, NoDecay: true},
+		{Name: "layer.kernel.C", Tensor: l.C, NoDecay: true},
+		{Name: "layer.kernel.inv_dt", Tensor: l.InvDt, NoDecay: true},
+	}
+	return append(p, l.Out.Params().Prefix("output_linear.0")...)
+}
+
+// NewState has parts "re" and "im", [batch, N/2, DModel].
+func (l *S4D) NewState(batch int) *tensor.State {
+	n := l.cfg.DState / 2
+	return tensor.NewState(l.kind, batch).
+		Add("re", tensor.New(batch, n, l.cfg.DModel)).Add("im", tensor.New(batch, n, l.cfg.DModel))
+}
+
+// Forward maps u [batch, length, DModel] to the same shape.
+func (l *S4D) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
+	tensor.Check("ssm.S4D", "u", u, -1, -1, l.cfg.DModel)
+	st.Check(l.kind, u.Dim(0))
+	y := l.SSM(u, st)
+	st.Advance(u.Dim(1))
+	return nn.GLU(l.Out.Forward(tensor.GELU(y)))
+}
+
+// SSM is the state space part of Forward, without what comes after it.
+func (l *S4D) SSM(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
+	m := l.discrete(u.Scope())
+	return scan.ComplexDiagonal(u, m.Narrow(0, 0, 2), m.Narrow(0, 2, 4), m.Narrow(0, 4, 6), l.D.Reshape(-1), st.Part(0), st.Part(1))
+}
+
+// modes are the discretised constants of one mode and what their gradient needs.
+type modes struct {
+	a, ab, bb, c complex128 // A, Ā, B̄, C
+	b            complex128
+	dt           float64
+}
+
+func (l *S4D) mode(h, n int) (m modes) {
+	N := l.cfg.DState / 2
+	i := h*N + n
+	at := func(t *tensor.Tensor, i int) float64 { return float64(t.Raw()[i]) }
+	m.dt = math.Exp(at(l.InvDt, h))
+	m.a = complex(-math.Exp(at(l.AReal, i)), -at(l.AImag, i))
+	m.b = complex(at(l.B, 2*i), at(l.B, 2*i+1))
+	m.c = complex(at(l.C, 2*i), at(l.C, 2*i+1))
+	z := m.a * complex(m.dt, 0)
+	if l.cfg.Discretization == Bilinear {
+		m.ab = (1 + z/2) / (1 - z/2)
+		m.bb = complex(m.dt, 0) / (1 - z/2) * m.b
+	} else {
+		m.ab = cmplx.Exp(z)
+		m.bb = complex(m.dt, 0) * expm1Over(z) * m.b
+	}
+	return m
+}
+
+// expm1Over is (e^z − 1)/z, by its series where the difference would cancel.
+func expm1Over(z complex128) complex128 {
+	if cmplx.Abs(z) > 0.5 {
+		return (cmplx.Exp(z) - 1) / z
+	}
+	sum, term := complex128(0), complex128(1)
+	for k := 1; k < 20; k++ {
+		sum += term
+		term *= z / complex(float64(k+1), 0)
+	}
+	return sum
+}
+
+// discrete is [6, N/2, H]: Ā, B̄ and C, real and imaginary parts, channels side by side.
+func (l *S4D) discrete(s *tensor.Scope) *tensor.Tensor {
+	H, N := l.cfg.DModel, l.cfg.DState/2
+	leaves := []*tensor.Tensor{l.InvDt, l.AReal, l.AImag, l.B, l.C}
+	y := tensor.OutIn(s, "ssm.S4D", []int{6, N, H}, leaves...)
+	v := make([]float64, 6*N*H)
+	for h := range H {
+		for n := range N {
+			m := l.mode(h, n)
+			for k, c := range [...]complex128{m.ab, m.bb, m.c} {
+				v[(2*k*N+n)*H+h], v[((2*k+1)*N+n)*H+h] = real(c), imag(c)
+			}
+		}
+	}
+	y.SetFloat64s(v)
+	if y.Recording() {
+		tensor.OnBackward(func() {
+			g := y.Grad().Data()
+			at := func(k, n, h int) complex128 {
+				return complex(float64(g[(2*k*N+n)*H+h]), float64(g[((2*k+1)*N+n)*H+h]))
+			}
+			for h := range H {
+				for n := range N {
+					l.modeBackward(h, n, at(0, n, h), at(1, n, h), at(2, n, h))
+				}
+			}
+		}, y)
+	}
+	return y
+}
+
+// modeBackward adds to the parameters' gradients, given those of Ā, B̄ and C.
+// The gradient of a real loss with respect to a complex number w is taken as
+// ∂L/∂Re w + i ∂L/∂Im w; through a holomorphic w(z) it becomes g·conj(w′(z)).
+func (l *S4D) modeBackward(h, n int, gA, gB, gC complex128) {
+	N := l.cfg.DState / 2
+	i := h*N + n
+	m := l.mode(h, n)
+	dt := complex(m.dt, 0)
+	z := m.a * dt
+	// Ā = f(z) and B̄ = dt·q(z)·B.
+	var df, q, dq complex128
+	if l.cfg.Discretization == Bilinear {
+		d := 1 - z/2
+		df, q, dq = 1/(d*d), 1/d, 0.5/(d*d)
+	} else {
+		df, q = m.ab, expm1Over(z)
+		if cmplx.Abs(z) > 0.5 {
+			dq = (m.ab - q) / z // (e^z z − (e^z − 1))/z²
+		} else { // Σ k z^{k−1}/(k+1)!
+			term := complex128(0.5)
+			for k := 1; k < 20; k++ {
+				dq += complex(float64(k), 0) * term
+				term *= z / complex(float64(k+2), 0)
+			}
+		}
+	}
+	gz := gA*cmplx.Conj(df) + gB*cmplx.Conj(dt*dq*m.b)
+	gb := gB * cmplx.Conj(dt*q)
+	ga := gz * cmplx.Conj(dt)
+	gdt := real(gz*cmplx.Conj(m.a)) + real(gB*cmplx.Conj(q*m.b))
+	add := func(t *tensor.Tensor, i int, v float64) {
+		if t.NeedsGrad() {
+			t.Grad().Raw()[i] += float32(v)
+		}
+	}
+	add(l.InvDt, h, gdt*m.dt)
+	add(l.AReal, i, real(ga)*real(m.a)) // Re a = −e^{A_real}
+	add(l.AImag, i, -imag(ga))
+	add(l.B, 2*i, real(gb))
+	add(l.B, 2*i+1, imag(gb))
+	add(l.C, 2*i, real(gC))
+	add(l.C, 2*i+1, imag(gC))
+}
+
+// Kernel is the convolution kernel K_l = 2 Re(C·Ā^l B̄) for l < length, [length,
+// DModel], in scope s: fft.CausalConv with it is SSM without D and state.
+func (l *S4D) Kernel(s *tensor.Scope, length int) *tensor.Tensor {
+	m := l.discrete(s)
+	H, N := l.cfg.DModel, l.cfg.DState/2
+	y := tensor.Out("ssm.S4D.Kernel", []int{length, H}, m)
+	v := m.Values64()
+	at := func(k, n, h int) complex128 { return complex(v[(2*k*N+n)*H+h], v[((2*k+1)*N+n)*H+h]) }
+	out := make([]float64, length*H)
+	for h := range H {
+		for n := range N {
+			a, p := at(0, n, h), at(1, n, h)*at(2, n, h)
+			for t := range length {
+				out[t*H+h] += 2 * real(p)
+				p *= a
+			}
+		}
+	}
+	y.SetFloat64s(out)
+	if y.Recording() {
+		tensor.OnBackward(func() { // dK/dĀ = 2 Re(l C B̄ Ā^{l−1})
+			g, d := y.Grad().Data(), m.Grad().Raw()
+			put := func(k, n, h int, w complex128) {
+				d[(2*k*N+n)*H+h] += float32(real(w))
+				d[((2*k+1)*N+n)*H+h] += float32(imag(w))
+			}
+			for h := range H {
+				for n := range N {
+					a, b, c := at(0, n, h), at(1, n, h), at(2, n, h)
+					var ga, gbc complex128
+					p, dp := complex128(1), complex128(0) // Ā^l and its derivative
+					for t := range length {
+						w := complex(2*float64(g[t*H+h]), 0)
+						gbc += w * cmplx.Conj(p)
+						ga += w * cmplx.Conj(dp*b*c)
+						dp = dp*a + p
+						p *= a
+					}
+					put(0, n, h, ga)
+					put(1, n, h, gbc*cmplx.Conj(c))
+					put(2, n, h, gbc*cmplx.Conj(b))
+				}
+			}
+		}, y)
+	}
+	return y
+}
