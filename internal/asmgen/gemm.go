@@ -774,7 +774,7 @@ func gemmDotNEON(f *file, kind string) {
 	}
 }
 
-// gemmTransNEON prints the transposing pack in blocks of 4×4; an incomplete four of rows repeats its last.
+// gemmTransNEON prints the transposing pack as gemmTrans does, in blocks of 4×4.
 func gemmTransNEON(f *file, kind string) {
 	name := "gemmTransNEON" + kind
 	es := 4
@@ -785,6 +785,7 @@ func gemmTransNEON(f *file, kind string) {
 	f.i("MOVD rows+0(FP), R0\n\tMOVD quads+8(FP), R1\n\tMOVD src+16(FP), R2\n\tMOVD lds+24(FP), R3\n\tMOVD dst+32(FP), R4\n\tMOVD ldd+40(FP), R5\n\tLSL $%d, R3\n\tLSL $2, R5", es/2)
 	gemmZeroNEON(f, 31)
 	quad, loop := f.label("quad"), f.label("loop")
+	f.i("SUB $1, R0, R13\n\tLSR $2, R13\n\tSUB R13<<2, R0\n\tMUL R3, R13, R12\n\tADD R12<<2, R2\n\tADD R13<<4, R4")
 	f.p("%s:", quad)
 	f.i("MOVD R1, R6\n\tMOVD R4, R7\n\tMOVD R2, R8")
 	f.i("ADD R3, R2, R12\n\tCMP $2, R0\n\tCSEL GE, R12, R8, R9")
@@ -800,5 +801,5 @@ func gemmTransNEON(f *file, kind string) {
 		f.i("FMOVQ F%d, (R7)\n\tADD R5, R7", i)
 	}
 	f.i("SUBS $1, R6\n\tBNE %s", loop)
-	f.i("ADD R3<<2, R2\n\tADD $16, R4\n\tSUB $4, R0\n\tCMP $0, R0\n\tBGT %s\n\tRET", quad)
+	f.i("SUB R3<<2, R2\n\tSUB $16, R4\n\tMOVD $4, R0\n\tSUBS $1, R13\n\tBGE %s\n\tRET", quad)
 }

@@ -277,19 +277,21 @@ const (
 	pathDotA        // few columns: the rows of A against them
 )
 
-// Thin products go by dot products: up to thinM rows, or thinN columns, and at
-// least thinK terms, which pay for the sums across a vector.
+// Thin products go by dot products: a sum across a vector at the end of every
+// element against packing B, which is worth it for few rows and many terms
+// (BenchmarkMul; the crossing is near thinRate terms a row).
 const (
-	thinM = 8
-	thinN = 4
-	thinK = 16
+	thinM    = 16
+	thinN    = 4
+	thinK    = 16
+	thinRate = 32 // terms for every row beyond the first
 )
 
 func (p *product) path() path {
 	switch {
 	case p.form == formPacked:
 		return pathBlocks
-	case p.m <= thinM && p.form != formRows && p.k >= thinK:
+	case p.m <= thinM && p.form != formRows && p.k >= max(thinK, thinRate*(p.m-1)):
 		return pathDotB
 	case p.n <= thinN && p.acs == 1 && p.form <= formCols && p.k >= thinK && p.m > p.n:
 		return pathDotA
@@ -342,11 +344,17 @@ func (p *product) blocks(i0, i1, j0, j1 int) {
 	}
 	for ic := i0; ic < i1; ic += mc {
 		mb := min(mc, i1-ic)
+		// A few tiles share the rows evenly: a last one of a row or two is slow.
+		th := mr
+		if mb < 8*mr {
+			tiles := (mb + mr - 1) / mr
+			th = (mb + tiles - 1) / tiles
+		}
 		for pc := 0; pc < p.k; pc += kc {
 			kb := min(kc, p.k-pc)
 			acc := p.acc || pc > 0
 			if packA {
-				p.packA(bufA, ic, mb, pc, kb)
+				p.packA(bufA, ic, mb, th, pc, kb)
 			}
 			for j := j0; j < j1; j += step {
 				cols := min(step, j1-j)
@@ -362,11 +370,11 @@ func (p *product) blocks(i0, i1, j0, j1 int) {
 				default:
 					b, ldb = p.b[pc*p.ldb+j:], p.ldb
 				}
-				for i := 0; i < mb; i += mr {
-					rows := min(mr, mb-i)
+				for i := 0; i < mb; i += th {
+					rows := min(th, mb-i)
 					c := p.c[(ic+i)*p.ldc+j:]
 					if packA {
-						micro(rows, cols, kb, bufA[i*kb:], 1, mr, b, ldb, c, p.ldc, acc)
+						micro(rows, cols, kb, bufA[i*kb:], 1, th, b, ldb, c, p.ldc, acc)
 					} else {
 						micro(rows, cols, kb, p.a[(ic+i)*p.ars+pc*p.acs:], p.ars, p.acs, b, ldb, c, p.ldc, acc)
 					}
@@ -380,9 +388,8 @@ func (p *product) blocks(i0, i1, j0, j1 int) {
 }
 
 // packA copies rows i…i+mb and terms pc…pc+kb of A: tiles of mr rows, each
-// kb×mr. Rows missing from the last tile are not written.
-func (p *product) packA(dst []float32, i, mb, pc, kb int) {
-	mr := blk.mr
+// kb×mr. Rows missing from the last tile are garbage.
+func (p *product) packA(dst []float32, i, mb, mr, pc, kb int) {
 	for r := 0; r < mb; r += mr {
 		rows := min(mr, mb-r)
 		src := p.a[(i+r)*p.ars+pc*p.acs:]
@@ -395,7 +402,7 @@ func (p *product) packA(dst []float32, i, mb, pc, kb int) {
 }
 
 // packB copies terms pc…pc+kb of columns j…j+cols of B to a panel kb×nr.
-// Columns missing from it are not written.
+// Columns missing from it are garbage.
 func (p *product) packB(dst []float32, j, cols, pc, kb int) {
 	nr := blk.nr
 	switch p.form {

@@ -3103,6 +3103,12 @@ TEXT ·gemmTransNEONF32(SB), NOSPLIT, $0-48
 	LSL $2, R3
 	LSL $2, R5
 	VEOR V31.B16, V31.B16, V31.B16
+	SUB $1, R0, R13
+	LSR $2, R13
+	SUB R13<<2, R0
+	MUL R3, R13, R12
+	ADD R12<<2, R2
+	ADD R13<<4, R4
 quad_110:
 	MOVD R1, R6
 	MOVD R4, R7
@@ -3139,11 +3145,11 @@ loop_111:
 	ADD R5, R7
 	SUBS $1, R6
 	BNE loop_111
-	ADD R3<<2, R2
-	ADD $16, R4
-	SUB $4, R0
-	CMP $0, R0
-	BGT quad_110
+	SUB R3<<2, R2
+	SUB $16, R4
+	MOVD $4, R0
+	SUBS $1, R13
+	BGE quad_110
 	RET
 
 // func gemmDotNEONBF16(nx, nw, k int, x *float32, ldx int, w *uint16, ldw int, out *float32)
@@ -3686,6 +3692,12 @@ TEXT ·gemmTransNEONBF16(SB), NOSPLIT, $0-48
 	LSL $1, R3
 	LSL $2, R5
 	VEOR V31.B16, V31.B16, V31.B16
+	SUB $1, R0, R13
+	LSR $2, R13
+	SUB R13<<2, R0
+	MUL R3, R13, R12
+	ADD R12<<2, R2
+	ADD R13<<4, R4
 quad_132:
 	MOVD R1, R6
 	MOVD R4, R7
@@ -3726,11 +3738,11 @@ loop_133:
 	ADD R5, R7
 	SUBS $1, R6
 	BNE loop_133
-	ADD R3<<2, R2
-	ADD $16, R4
-	SUB $4, R0
-	CMP $0, R0
-	BGT quad_132
+	SUB R3<<2, R2
+	SUB $16, R4
+	MOVD $4, R0
+	SUBS $1, R13
+	BGE quad_132
 	RET
 
 // func gemmDotNEONF16(nx, nw, k int, x *float32, ldx int, w *uint16, ldw int, out *float32)
@@ -4273,6 +4285,12 @@ TEXT ·gemmTransNEONF16(SB), NOSPLIT, $0-48
 	LSL $1, R3
 	LSL $2, R5
 	VEOR V31.B16, V31.B16, V31.B16
+	SUB $1, R0, R13
+	LSR $2, R13
+	SUB R13<<2, R0
+	MUL R3, R13, R12
+	ADD R12<<2, R2
+	ADD R13<<4, R4
 quad_154:
 	MOVD R1, R6
 	MOVD R4, R7
@@ -4313,11 +4331,11 @@ loop_155:
 	ADD R5, R7
 	SUBS $1, R6
 	BNE loop_155
-	ADD R3<<2, R2
-	ADD $16, R4
-	SUB $4, R0
-	CMP $0, R0
-	BGT quad_154
+	SUB R3<<2, R2
+	SUB $16, R4
+	MOVD $4, R0
+	SUBS $1, R13
+	BGE quad_154
 	RET
 
 // func gemmPeakNEON(n int)
