@@ -55,7 +55,7 @@ func TestSoftmaxBlocks(t *testing.T) {
 		{200, 2, 2, 8, 8, 1}, {200, 2, 1, 8, 8, 64}, {150, 1, 1, 8, 8, 149}, {150, 1, 1, 8, 8, 1000},
 	} {
 		q, k, v := noise(rng, 2, c.T, c.H, c.D), noise(rng, 2, c.T, c.G, c.D), noise(rng, 2, c.T, c.G, c.V)
-		gradcheck.Forward(t, fmt.Sprintf("%+v", c), []*tensor.Tensor{q, k, v}, func(s *tensor.Scope) *tensor.Tensor {
+		gradcheck.Forward(t, fmt.Sprintf("%+v", c), func(s *tensor.Scope) *tensor.Tensor {
 			return linattn.Softmax(tensor.Enter(s, q), tensor.Enter(s, k), tensor.Enter(s, v), linattn.SoftmaxOptions{Window: c.window}, nil)
 		}, 1e-5)
 	}

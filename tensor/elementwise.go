@@ -356,7 +356,7 @@ func (t *Tensor) aligned(i, rank int) (dim, stride int) {
 
 // each calls f with the positions of rows lo ≤ r < hi in a, b and the (contiguous) result.
 func (p *pairing) each(lo, hi int, f func(oa, ob, oy int)) {
-	if p.cols == 0 {
+	if p.cols == 0 || lo >= hi {
 		return
 	}
 	var idx [MaxRank]int

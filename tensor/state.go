@@ -194,21 +194,22 @@ func (p *Part) Grow(s *Scope, axis, n int) {
 	rank := copy(shape[:], p.Value.Shape())
 	old := shape[axis]
 	shape[axis] += n
-	live := p.live
 	bigger := New(shape[:rank]...)
 	bigger.Narrow(axis, 0, old).SetFrom(p.Value)
-	p.Value = bigger
-	if live == nil || live.scope != s || live.gen != s.gen {
-		p.live = nil
+	if !s.Recording() && !s.IsFloat64() {
+		p.Value, p.live = bigger, nil
 		return
 	}
-	t := s.make("Grow", shape[:rank])
-	clear(t.data)
-	clear(t.f64)
-	t.Narrow(axis, 0, old).SetFrom(live)
-	t.needs = live.needs
+	from := p.Read(s)
+	t := s.New(shape[:rank]...)
+	t.Narrow(axis, 0, old).SetFrom(from)
+	t.needs = s.Recording()
 	if t.Recording() {
-		OnBackward(func() { addTo(live.Grad(), Copy(t.Grad().Narrow(axis, 0, old))) }, t)
+		OnBackward(func() {
+			if from.NeedsGrad() {
+				addTo(from.Grad(), contiguous(t.Grad().Narrow(axis, 0, old)))
+			}
+		}, t)
 	}
-	p.live = t
+	p.Value, p.live = bigger, t
 }

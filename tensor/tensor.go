@@ -133,6 +133,9 @@ func (t *Tensor) IsFloat64() bool { return t.dtype == F64 }
 // Contiguous reports whether the elements follow each other without gaps.
 func (t *Tensor) Contiguous() bool {
 	n := 1
+	if t.Len() == 0 {
+		return true
+	}
 	for i := t.rank - 1; i >= 0; i-- {
 		if t.shape[i] != 1 && t.stride[i] != n {
 			return false
