@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/cmplx"
+	"slices"
+	"sync/atomic"
 
 	"gonum.org/v1/gonum/mat"
 
@@ -83,6 +85,15 @@ type S4D struct {
 	B, C         *tensor.Tensor // [1, H, N/2, 2]: real and imaginary
 	D            *tensor.Tensor // [1, H]
 	Out          *nn.Linear     // [2H, H], halves for GLU
+
+	flatD *tensor.Tensor               // D as [H]
+	cache atomic.Pointer[s4dConstants] // what discrete last made for inference
+}
+
+// s4dConstants are discretised constants and the parameters they were made of.
+type s4dConstants struct {
+	made    [][]float32
+	a, b, c *tensor.Tensor
 }
 
 // NewS4D makes a layer with its authors' initialisation.
@@ -107,6 +118,7 @@ func NewS4D(cfg S4DConfig) (*S4D, error) {
 		l.AImag.Data()[i] = float32(im[i%N])
 		l.B.Data()[2*i] = 1
 	}
+	l.flatD = l.D.Reshape(H)
 	l.Out, err = nn.NewLinear(H, 2*H, true, rng)
 	return l, err
 }
@@ -198,8 +210,8 @@ func (l *S4D) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 
 // SSM is the state space part of Forward, without what comes after it.
 func (l *S4D) SSM(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
-	m := l.discrete(u.Scope())
-	return scan.ComplexDiagonal(u, m.Narrow(0, 0, 2), m.Narrow(0, 2, 4), m.Narrow(0, 4, 6), l.D.Reshape(-1), st.Part(0), st.Part(1))
+	A, B, C := l.discrete(u.Scope())
+	return scan.ComplexDiagonal(u, A, B, C, l.flatD, st.Part(0), st.Part(1))
 }
 
 // modes are the discretised constants of one mode and what their gradient needs.
@@ -241,11 +253,44 @@ func expm1Over(z complex128) complex128 {
 	return sum
 }
 
-// discrete is [6, N/2, H]: Ā, B̄ and C, real and imaginary parts, channels side by side.
-func (l *S4D) discrete(s *tensor.Scope) *tensor.Tensor {
+// discrete is Ā, B̄ and C, each [2, N/2, H], real and imaginary parts, channels
+// side by side. In inference it is made anew only when a parameter has changed: an
+// exponential for each mode costs more than a token does.
+func (l *S4D) discrete(s *tensor.Scope) (A, B, C *tensor.Tensor) {
+	if s.Recording() || s.IsFloat64() {
+		m := l.discretize(s)
+		return m.Narrow(0, 0, 2), m.Narrow(0, 2, 4), m.Narrow(0, 4, 6)
+	}
+	leaves := l.leaves()
+	c := l.cache.Load()
+	if c != nil {
+		for i, t := range leaves {
+			if !slices.Equal(c.made[i], t.Data()) {
+				c = nil
+				break
+			}
+		}
+	}
+	if c == nil {
+		m := l.discretize(nil)
+		c = &s4dConstants{a: m.Narrow(0, 0, 2), b: m.Narrow(0, 2, 4), c: m.Narrow(0, 4, 6)}
+		for _, t := range leaves {
+			c.made = append(c.made, slices.Clone(t.Data()))
+		}
+		l.cache.Store(c)
+	}
+	return c.a, c.b, c.c
+}
+
+func (l *S4D) leaves() [5]*tensor.Tensor {
+	return [5]*tensor.Tensor{l.InvDt, l.AReal, l.AImag, l.B, l.C}
+}
+
+// discretize is the three in one, [6, N/2, H].
+func (l *S4D) discretize(s *tensor.Scope) *tensor.Tensor {
 	H, N := l.cfg.DModel, l.cfg.DState/2
-	leaves := []*tensor.Tensor{l.InvDt, l.AReal, l.AImag, l.B, l.C}
-	y := tensor.OutIn(s, "ssm.S4D", []int{6, N, H}, leaves...)
+	leaves := l.leaves()
+	y := tensor.OutIn(s, "ssm.S4D", []int{6, N, H}, leaves[:]...)
 	v := make([]float64, 6*N*H)
 	for h := range H {
 		for n := range N {
@@ -259,12 +304,20 @@ func (l *S4D) discrete(s *tensor.Scope) *tensor.Tensor {
 	if y.Recording() {
 		tensor.OnBackward(func() {
 			g := y.Grad().Data()
+			var grads [][]float32 // nil for a parameter that wants none
+			for _, t := range leaves {
+				var d []float32
+				if t.NeedsGrad() {
+					d = t.Grad().Data()
+				}
+				grads = append(grads, d)
+			}
 			at := func(k, n, h int) complex128 {
 				return complex(float64(g[(2*k*N+n)*H+h]), float64(g[((2*k+1)*N+n)*H+h]))
 			}
 			for h := range H {
 				for n := range N {
-					l.modeBackward(h, n, at(0, n, h), at(1, n, h), at(2, n, h))
+					l.modeBackward(grads, h, n, at(0, n, h), at(1, n, h), at(2, n, h))
 				}
 			}
 		}, y)
@@ -275,7 +328,7 @@ func (l *S4D) discrete(s *tensor.Scope) *tensor.Tensor {
 // modeBackward adds to the parameters' gradients, given those of Ā, B̄ and C.
 // The gradient of a real loss with respect to a complex number w is taken as
 // ∂L/∂Re w + i ∂L/∂Im w; through a holomorphic w(z) it becomes g·conj(w′(z)).
-func (l *S4D) modeBackward(h, n int, gA, gB, gC complex128) {
+func (l *S4D) modeBackward(grads [][]float32, h, n int, gA, gB, gC complex128) {
 	N := l.cfg.DState / 2
 	i := h*N + n
 	m := l.mode(h, n)
@@ -302,24 +355,24 @@ func (l *S4D) modeBackward(h, n int, gA, gB, gC complex128) {
 	gb := gB * cmplx.Conj(dt*q)
 	ga := gz * cmplx.Conj(dt)
 	gdt := real(gz*cmplx.Conj(m.a)) + real(gB*cmplx.Conj(q*m.b))
-	add := func(t *tensor.Tensor, i int, v float64) {
-		if t.NeedsGrad() {
-			t.Grad().Raw()[i] += float32(v)
+	add := func(leaf, i int, v float64) {
+		if grads[leaf] != nil {
+			grads[leaf][i] += float32(v)
 		}
 	}
-	add(l.InvDt, h, gdt*m.dt)
-	add(l.AReal, i, real(ga)*real(m.a)) // Re a = −e^{A_real}
-	add(l.AImag, i, -imag(ga))
-	add(l.B, 2*i, real(gb))
-	add(l.B, 2*i+1, imag(gb))
-	add(l.C, 2*i, real(gC))
-	add(l.C, 2*i+1, imag(gC))
+	add(0, h, gdt*m.dt)
+	add(1, i, real(ga)*real(m.a)) // Re a = −e^{A_real}
+	add(2, i, -imag(ga))
+	add(3, 2*i, real(gb))
+	add(3, 2*i+1, imag(gb))
+	add(4, 2*i, real(gC))
+	add(4, 2*i+1, imag(gC))
 }
 
 // Kernel is the convolution kernel K_l = 2 Re(C·Ā^l B̄) for l < length, [length,
 // DModel], in scope s: fft.CausalConv with it is SSM without D and state.
 func (l *S4D) Kernel(s *tensor.Scope, length int) *tensor.Tensor {
-	m := l.discrete(s)
+	m := l.discretize(s)
 	H, N := l.cfg.DModel, l.cfg.DState/2
 	y := tensor.Out("ssm.S4D.Kernel", []int{length, H}, m)
 	v := m.Values64()

@@ -11,6 +11,7 @@ import (
 // layers binds the op of a layer's case.
 var layers = map[string]binder{
 	"mamba_layer":                    mambaLayer,
+	"s4d_block":                      s4dBlock,
 	"short_conv_layer":               shortConvLayer,
 	"based_linear_attention_layer":   basedLayer,
 	"attention_layer":                attentionLayer,
@@ -52,6 +53,19 @@ func mambaLayer(c *refCase) *operation {
 	// Hugging Face holds the last 4 inputs, the present one included; we hold the 3 before it.
 	o.states = []stateCheck{{"state.recurrent", partValues(1, "bne", "ben")}}
 	return o
+}
+
+func s4dBlock(c *refCase) *operation {
+	l, err := ssm.NewS4D(s4dConfig(c))
+	return layer(c, l, err)
+}
+
+func s4dConfig(c *refCase) ssm.S4DConfig {
+	d := ssm.ZOH
+	if c.Hyper["disc"] == "bilinear" {
+		d = ssm.Bilinear
+	}
+	return ssm.S4DConfig{DModel: c.int("d_model", 0), DState: c.int("d_state", 0), Discretization: d}
 }
 
 func shortConvLayer(c *refCase) *operation {

@@ -5,26 +5,91 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 
 	"github.com/subquad/subquad/lm"
+	"github.com/subquad/subquad/ssm"
 	"github.com/subquad/subquad/tensor"
 )
 
 // direct runs cases that are not sequences.
-var direct = map[string]func(c *refCase) result{}
+var direct = map[string]func(c *refCase) result{
+	"s4d_kernel": s4dKernel,
+}
+
+// s4dKernel compares the discretised constants, the convolution kernel with its
+// gradients, and what a given initial state adds, token by token.
+func s4dKernel(c *refCase) (r result) {
+	l, err := ssm.NewS4D(s4dConfig(c))
+	if err != nil {
+		return result{bad: []string{err.Error()}}
+	}
+	H, N := c.int("d_model", 0), c.int("d_state", 0)/2
+	for _, p := range l.Params() {
+		if name := "w." + strings.TrimPrefix(p.Name, "layer.kernel."); c.has(name) {
+			for i, v := range c.float64s(name) {
+				p.Data()[i] = float32(v)
+			}
+		}
+	}
+	L := c.int("L", 0)
+	s := tensor.NewScope(tensor.Record())
+	k := l.Kernel(s, L)
+	want, _ := permute(c.float64s("out.K"), c.shape("out.K"), "cht", "cth")
+	r.check(c, &r.whole, "out.K", k.Float64s(), want, valueTolerance)
+	r.hasGrad = true
+	cot, _ := permute(c.float64s("in.cotangent"), c.shape("in.cotangent"), "cht", "cth")
+	s.Backward(tensor.SumAll(tensor.Mul(k, tensor.Enter(s, heap(cot, k.Shape())))))
+	for _, p := range l.Params() {
+		if name := strings.TrimPrefix(p.Name, "layer.kernel."); c.has("grad." + name) {
+			r.check(c, &r.grad, "grad."+name, p.Grad().Float64s(), c.float64s("grad."+name), gradTolerance)
+		}
+	}
+
+	// Tokens of zero from the initial state in.state [batch, H, N, re and im].
+	clear(l.D.Data())
+	state := c.float64s("in.state")
+	batch := c.shape("in.state")[0]
+	st := l.NewState(batch)
+	for b := range batch {
+		for h := range H {
+			for n := range N {
+				from, to := 2*((b*H+h)*N+n), (b*N+n)*H+h
+				st.Parts[0].Value.Data()[to] = float32(state[from])
+				st.Parts[1].Value.Data()[to] = float32(state[from+1])
+			}
+		}
+	}
+	quiet := st.Clone()
+	r.hasSplit = true
+	y := l.SSM(tensor.New(batch, L, H), quiet)
+	// The reference reads the state before the first token's step has been
+	// taken once more: out.K_state[t] is 2 Re C Ā^{t+1} s.
+	want, _ = permute(c.float64s("out.K_state"), c.shape("out.K_state"), "bcht", "cbth")
+	r.check(c, &r.split, "out.K_state", y.Float64s(), want, valueTolerance)
+	u := c.float64s("in.u")
+	var steps []*tensor.Tensor
+	for t := range L {
+		x := tensor.New(batch, 1, H)
+		for i := range batch * H {
+			x.Data()[i] = float32(u[i*L+t])
+		}
+		steps = append(steps, l.SSM(x, st))
+	}
+	want, _ = permute(c.float64s("out.y_steps_from_state"), c.shape("out.y_steps_from_state"), "bcht", "cbth")
+	r.check(c, &r.steps, "out.y_steps_from_state", tensor.Concat(1, steps...).Float64s(), want, valueTolerance)
+	for i, name := range []string{"state.final.re", "state.final.im"} {
+		v := st.Parts[i].Value
+		got, _ := permute(v.Float64s(), v.Shape(), "bnh", "bhn")
+		r.check(c, &r.steps, name, got, c.float64s(name), valueTolerance)
+	}
+	return r
+}
 
 // wholeModels runs a folder: logits in every mode, loss, gradients, greedy text.
 var wholeModels = map[string]func(c *refCase, folder string) result{
 	"rwkv4_model": rwkvModel,
 	"rwkv7_model": rwkvModel,
-}
-
-func ints(v []float64) []int {
-	out := make([]int, len(v))
-	for i, x := range v {
-		out[i] = int(x)
-	}
-	return out
 }
 
 func (c *refCase) ids(name string) [][]int {

@@ -1,0 +1,141 @@
+package ssm_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/subquad/subquad/internal/gradcheck"
+	"github.com/subquad/subquad/internal/layertest"
+	"github.com/subquad/subquad/nn"
+	"github.com/subquad/subquad/ssm"
+	"github.com/subquad/subquad/tensor"
+)
+
+func must(l nn.Layer, err error) nn.Layer {
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
+
+func TestLayers(t *testing.T) {
+	layertest.Run(t, "Mamba", func(seed uint64) nn.Layer {
+		return must(ssm.NewMamba(ssm.MambaConfig{DModel: 10, DState: 5, DtRank: 3, Bias: true, Seed: seed}))
+	}, 10)
+	layertest.Run(t, "S4D", func(seed uint64) nn.Layer {
+		return must(ssm.NewS4D(ssm.S4DConfig{DModel: 6, DState: 8, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
+	}, 6)
+	layertest.Run(t, "S4D bilinear", func(seed uint64) nn.Layer {
+		return must(ssm.NewS4D(ssm.S4DConfig{DModel: 6, DState: 8, Init: ssm.S4DLegS, Discretization: ssm.Bilinear, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
+	}, 6)
+}
+
+// The recurrence is the convolution with the kernel.
+func TestKernelIsTheImpulseResponse(t *testing.T) {
+	for _, c := range []ssm.S4DConfig{{}, {Init: ssm.S4DInv}, {Init: ssm.S4DLegS, Discretization: ssm.Bilinear}, {Init: ssm.S4DReal}} {
+		c.DModel, c.DState, c.DtMin = 5, 8, 0.01
+		l, err := ssm.NewS4D(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(l.D.Data())
+		const T = 50
+		u := tensor.New(1, T, 5)
+		for i := range 5 {
+			u.Data()[i] = 1
+		}
+		k, y := l.Kernel(nil, T), l.SSM(u, nil)
+		if e := gradcheck.Difference(y.Float64s(), k.Float64s()); !(e <= 2e-6) {
+			t.Errorf("%+v: the response to an impulse differs from the kernel by %.2g", c, e)
+		}
+		gradcheck.Check(t, fmt.Sprintf("kernel %+v", c), []*tensor.Tensor{l.InvDt, l.AReal, l.AImag, l.B, l.C},
+			func(s *tensor.Scope) *tensor.Tensor { return l.Kernel(s, 9) }, 0)
+	}
+}
+
+// The frequencies of HiPPO-LegS for N = 4 and 8, from state-spaces/s4.
+func TestLegSFrequencies(t *testing.T) {
+	l, err := ssm.NewS4D(ssm.S4DConfig{DModel: 1, DState: 4, Init: ssm.S4DLegS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The skew part's squared frequencies: sum = Σ_{i<j} (2i+1)(2j+1)/4 = 86/4.
+	a, b := l.AImag.At(0, 0), l.AImag.At(0, 1)
+	if sum := a*a + b*b; math.Abs(sum-86.0/4) > 1e-4 {
+		t.Errorf("squared frequencies sum to %v, want %v", sum, 86.0/4)
+	}
+	if !(a < b) {
+		t.Errorf("frequencies %v, %v are not ascending", a, b)
+	}
+}
+
+func TestBadConfigs(t *testing.T) {
+	err := func(_ any, err error) error { return err }
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{err(ssm.NewMamba(ssm.MambaConfig{})), "DModel 0"},
+		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, Expand: -1})), "Expand -1"},
+		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 1 << 30})), "DModel 1073741824"},
+		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, DState: -2})), "DState -2"},
+		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, DConv: 5000})), "DConv 5000"},
+		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, DtRank: -1})), "DtRank -1"},
+		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, DtMin: 1, DtMax: 0.5})), "DtMin 1, DtMax 0.5"},
+		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, DtMin: math.NaN()})), "DtMin NaN"},
+		{err(ssm.NewS4D(ssm.S4DConfig{})), "DModel 0"},
+		{err(ssm.NewS4D(ssm.S4DConfig{DModel: 4, DState: 7})), "DState 7"},
+		{err(ssm.NewS4D(ssm.S4DConfig{DModel: 4, Init: 9})), "Init 9"},
+		{err(ssm.NewS4D(ssm.S4DConfig{DModel: 4, DtMax: math.Inf(1)})), "DtMax +Inf"},
+	} {
+		if c.err == nil || !strings.Contains(c.err.Error(), c.want) {
+			t.Errorf("error is %v, want one with %q", c.err, c.want)
+		}
+	}
+}
+
+// The authors' initialisation: steps within their range, A = −1 … −N.
+func TestMambaInitialisation(t *testing.T) {
+	m, err := ssm.NewMamba(ssm.MambaConfig{DModel: 64, DState: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range m.Dt.Bias.Float64s() {
+		if dt := math.Log1p(math.Exp(b)); dt < 0.00099 || dt > 0.101 {
+			t.Fatalf("step %d is %v, want 0.001 to 0.1", i, dt)
+		}
+	}
+	for i, a := range m.ALog.Float64s() {
+		if want := float64(i%4 + 1); math.Abs(math.Exp(a)-want) > 1e-6 {
+			t.Fatalf("A[%d] is −%v, want −%v", i, math.Exp(a), want)
+		}
+	}
+	if R := m.Dt.Weight.Dim(1); R != 4 {
+		t.Errorf("DtRank is %d, want 4", R)
+	}
+}
+
+func ExampleNewMamba() {
+	m, err := ssm.NewMamba(ssm.MambaConfig{DModel: 64})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	st := m.NewState(1)
+	m.Forward(tensor.New(1, 1000, 64), st)   // a prompt
+	y := m.Forward(tensor.New(1, 1, 64), st) // one more token
+	fmt.Println(y.Shape(), st.Pos, st.Bytes())
+	// Output: [1 1 64] [1001] 9736
+}
+
+func ExampleNewS4D() {
+	l, err := ssm.NewS4D(ssm.S4DConfig{DModel: 32, Init: ssm.S4DLegS})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(l.Forward(tensor.New(2, 100, 32), nil).Shape(), l.Kernel(nil, 100).Shape(), l.NewState(1).Bytes())
+	// Output: [2 100 32] [100 32] 8200
+}
