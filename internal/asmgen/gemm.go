@@ -242,7 +242,7 @@ func gemmDot(f *file, s *gemmISA, kind string) {
 	if kind != "F32" {
 		ws = 2
 	}
-	f.text(name, "func "+name+"(nx, nw, k int, x *float32, ldx int, w *"+gemmElem(kind)+", ldw int, out *float32)", 64)
+	f.text(name, "func "+name+"(nx, nw, k int, x *float32, ldx int, w *"+gemmElem(kind)+", ldw int, out *float32, ldo, acc int)", 80)
 	f.i("MOVQ nx+0(FP), AX\n\tMOVQ nw+8(FP), BX\n\tMOVQ k+16(FP), CX\n\tMOVQ x+24(FP), SI\n\tMOVQ ldx+32(FP), R8\n\tMOVQ w+40(FP), DI\n\tMOVQ ldw+48(FP), R10\n\tMOVQ out+56(FP), DX")
 	f.i("SHLQ $2, R8\n\tSHLQ $%d, R10\n\tMOVQ CX, R11\n\tANDQ $%d, R11\n\tSHRQ $%d, CX", ws/2, s.vl-1, map[int]int{16: 4, 8: 3}[s.vl])
 	for n, d := range s.dots {
@@ -350,6 +350,7 @@ func (s *gemmISA) dotBody(f *file, kind string, ws, nx, nw int) {
 			f.i("VEXTRACTF64X4 $1, Z%d, Y%d\n\tVADDPS Y%d, Y%d, Y%d", a, t+a%4, t+a%4, a, a)
 		}
 	}
+	f.i("MOVQ ldo+64(FP), R8\n\tSHLQ $2, R8")
 	for g := 0; g < n; g += 4 {
 		at := func(i int) int { return min(g+i, n-1) } // fewer than four repeat the last
 		q := []int{at(0), at(1), at(2), at(3)}
@@ -365,16 +366,48 @@ func (s *gemmISA) dotBody(f *file, kind string, ws, nx, nw int) {
 			x = "VEXTRACTF32X4"
 		}
 		f.i("%s $1, Y%d, X%d\n\tVADDPS X%d, X%d, X%d", x, q[0], t, t, q[0], q[0])
-		switch n - g {
-		case 1:
-			f.i("VMOVSS X%d, %d(DX)", q[0], 4*g)
-		case 2:
-			f.i("VMOVSD X%d, %d(DX)", q[0], 4*g)
-		default:
-			f.i("VMOVUPS X%d, %d(DX)", q[0], 4*g)
-		}
 	}
-	f.i("VZEROUPPER\n\tRET")
+	// Four sums stand in each of X0, X4, …: a piece of a row of out, or the starts of several rows.
+	out := func(add bool) {
+		for g := 0; g < n; g += 4 {
+			switch {
+			case nw >= 4:
+				at := fmt.Sprintf("%d(DX)", g%nw*4)
+				if g > 0 && g%nw == 0 {
+					f.i("ADDQ R8, DX")
+				}
+				if add {
+					f.i("VADDPS %s, X%d, X%d", at, g, g)
+				}
+				f.i("VMOVUPS X%d, %s", g, at)
+			case nw == 2:
+				if g > 0 {
+					f.i("LEAQ (DX)(R8*2), DX")
+				}
+				if add {
+					f.i("VMOVSD (DX), X%d\n\tVMOVHPS (DX)(R8*1), X%d, X%d\n\tVADDPS X%d, X%d, X%d", xreg, xreg, xreg, xreg, g, g)
+				}
+				f.i("VMOVLPS X%d, (DX)\n\tVMOVHPS X%d, (DX)(R8*1)", g, g)
+			default:
+				for i := range n {
+					if i > 0 {
+						f.i("ADDQ R8, DX\n\tVSHUFPS $0x39, X0, X0, X0")
+					}
+					if add {
+						f.i("VADDSS (DX), X0, X15\n\tVMOVSS X15, (DX)")
+					} else {
+						f.i("VMOVSS X0, (DX)")
+					}
+				}
+			}
+		}
+		f.i("VZEROUPPER\n\tRET")
+	}
+	set := f.label("set")
+	f.i("CMPQ acc+72(FP), $0\n\tJEQ %s", set)
+	out(true)
+	f.p("%s:", set)
+	out(false)
 }
 
 // gemmCopy prints the pack without transposition: rows of one or two vectors. It reads

@@ -21,37 +21,37 @@ func gemmMicro512(rows, vecs, k int, a *float32, ars, acs int, b *float32, ldb i
 //go:noescape
 func gemmMicro256(rows, vecs, k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, tail, acc int)
 
-// gemmDot512F32 computes out[i*nw+j] = sum over p < k of x[i*ldx+p]*w[j*ldw+p]. (nx, nw) is one of
+// gemmDot512F32 computes out[i*ldo+j] = sum over p < k of x[i*ldx+p]*w[j*ldw+p], or += that when acc != 0. (nx, nw) is one of
 // (1,8), (1,4), (1,1), (2,4), (2,1), (4,4), (4,1). Sums are in Z0…Z15, x in Z16…Z19, w in Z20, Z21.
 //
 //go:noescape
-func gemmDot512F32(nx, nw, k int, x *float32, ldx int, w *float32, ldw int, out *float32)
+func gemmDot512F32(nx, nw, k int, x *float32, ldx int, w *float32, ldw int, out *float32, ldo, acc int)
 
 // gemmDot512BF16 is gemmDot512F32 for bfloat16 rows, widened in registers.
 //
 //go:noescape
-func gemmDot512BF16(nx, nw, k int, x *float32, ldx int, w *uint16, ldw int, out *float32)
+func gemmDot512BF16(nx, nw, k int, x *float32, ldx int, w *uint16, ldw int, out *float32, ldo, acc int)
 
 // gemmDot512F16 is gemmDot512F32 for half-precision rows, widened in registers.
 //
 //go:noescape
-func gemmDot512F16(nx, nw, k int, x *float32, ldx int, w *uint16, ldw int, out *float32)
+func gemmDot512F16(nx, nw, k int, x *float32, ldx int, w *uint16, ldw int, out *float32, ldo, acc int)
 
 // gemmDot256F32 is gemmDot512F32 where (nx, nw) is one of (1,8), (1,4), (1,1), (2,4), (2,1),
 // (4,2), (4,1). Sums are in Y0…Y7, x in Y8…Y11, w in Y12, Y13; Y15 masks the last terms.
 //
 //go:noescape
-func gemmDot256F32(nx, nw, k int, x *float32, ldx int, w *float32, ldw int, out *float32)
+func gemmDot256F32(nx, nw, k int, x *float32, ldx int, w *float32, ldw int, out *float32, ldo, acc int)
 
 // gemmDot256BF16 is gemmDot256F32 for bfloat16 rows; k >= 8.
 //
 //go:noescape
-func gemmDot256BF16(nx, nw, k int, x *float32, ldx int, w *uint16, ldw int, out *float32)
+func gemmDot256BF16(nx, nw, k int, x *float32, ldx int, w *uint16, ldw int, out *float32, ldo, acc int)
 
 // gemmDot256F16 is gemmDot256F32 for half-precision rows; k >= 8.
 //
 //go:noescape
-func gemmDot256F16(nx, nw, k int, x *float32, ldx int, w *uint16, ldw int, out *float32)
+func gemmDot256F16(nx, nw, k int, x *float32, ldx int, w *uint16, ldw int, out *float32, ldo, acc int)
 
 // gemmCopy512 copies rows of vecs (1 or 2) vectors of 16 from src to dst, first row first. It reads only
 // tail lanes of the last vector and writes all of it.
@@ -231,17 +231,16 @@ func dots(nx, nw, k int, x []float32, ldx int, w []float32, ldw int, c []float32
 		for j := 0; j < nw; {
 			vi, dj := dotShape(nx-i, nw-j)
 			di = vi
-			o := &out[0]
-			direct := vi == 1 && cjs == 1 && !acc
-			if direct {
-				o = &c[i*cis+j]
+			o, ldo, add := &out[0], dj, 0
+			if cjs == 1 {
+				o, ldo, add = &c[i*cis+j], cis, flag(acc)
 			}
 			if useAVX512 {
-				gemmDot512F32(vi, dj, k, &x[i*ldx], ldx, &w[j*ldw], ldw, o)
+				gemmDot512F32(vi, dj, k, &x[i*ldx], ldx, &w[j*ldw], ldw, o, ldo, add)
 			} else {
-				gemmDot256F32(vi, dj, k, &x[i*ldx], ldx, &w[j*ldw], ldw, o)
+				gemmDot256F32(vi, dj, k, &x[i*ldx], ldx, &w[j*ldw], ldw, o, ldo, add)
 			}
-			if !direct {
+			if cjs != 1 {
 				scatter(out[:vi*dj], dj, c[i*cis+j*cjs:], cis, cjs, acc)
 			}
 			j += dj
@@ -263,22 +262,21 @@ func dotsHalf(f form, nx, nw, k int, x []float32, ldx int, w []uint16, ldw int, 
 		for j := 0; j < nw; {
 			vi, dj := dotShape(nx-i, nw-j)
 			di = vi
-			o := &out[0]
-			direct := vi == 1 && cjs == 1 && !acc
-			if direct {
-				o = &c[i*cis+j]
+			o, ldo, add := &out[0], dj, 0
+			if cjs == 1 {
+				o, ldo, add = &c[i*cis+j], cis, flag(acc)
 			}
 			switch {
 			case useAVX512 && f == formBF16:
-				gemmDot512BF16(vi, dj, k, &x[i*ldx], ldx, &w[j*ldw], ldw, o)
+				gemmDot512BF16(vi, dj, k, &x[i*ldx], ldx, &w[j*ldw], ldw, o, ldo, add)
 			case useAVX512:
-				gemmDot512F16(vi, dj, k, &x[i*ldx], ldx, &w[j*ldw], ldw, o)
+				gemmDot512F16(vi, dj, k, &x[i*ldx], ldx, &w[j*ldw], ldw, o, ldo, add)
 			case f == formBF16:
-				gemmDot256BF16(vi, dj, k, &x[i*ldx], ldx, &w[j*ldw], ldw, o)
+				gemmDot256BF16(vi, dj, k, &x[i*ldx], ldx, &w[j*ldw], ldw, o, ldo, add)
 			default:
-				gemmDot256F16(vi, dj, k, &x[i*ldx], ldx, &w[j*ldw], ldw, o)
+				gemmDot256F16(vi, dj, k, &x[i*ldx], ldx, &w[j*ldw], ldw, o, ldo, add)
 			}
-			if !direct {
+			if cjs != 1 {
 				scatter(out[:vi*dj], dj, c[i*cis+j*cjs:], cis, cjs, acc)
 			}
 			j += dj

@@ -56,7 +56,9 @@ func (p *Packed) panels() []float32 {
 func MulPacked(workers int, acc bool, m int, a []float32, lda int, p *Packed, c []float32, ldc int) {
 	check(false, false, m, p.n, p.k, len(a), lda, p.n*p.k, p.n, len(c), ldc)
 	q := product{m: m, n: p.n, k: p.k, a: a, ars: lda, acs: 1, form: p.form, c: c, ldc: ldc, acc: acc}
-	if q.path() != pathBlocks {
+	// With nothing left to pack, dot products win only where a tile has too few sums
+	// in flight to hide the latency of adding.
+	if q.path() != pathBlocks && m <= 2 {
 		q.b, q.ldb = p.b, p.ldb
 		q.run(workers)
 		return
