@@ -21,11 +21,9 @@ type Plan struct {
 	factors []int
 	cos     []float32 // of 2πk/n, k < n
 	sin     []float32
-	chirp   *chirp // for lengths with a prime factor above maxRadix
+	chirp   *chirp // for lengths with a prime factor above 7
 }
 
-// maxRadix is the largest prime factor that a pass takes directly.
-const maxRadix = 7
 
 var plans sync.Map // int → *Plan
 

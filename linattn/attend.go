@@ -150,7 +150,7 @@ const (
 // A worker's memory. keys and vals hold one key head's rows, earlier ones
 // first, contiguous, so that blocks of them are plain matrices.
 type scratch struct {
-	keys, vals, scores, max, sum, q, dk, dv, dp []float32
+	keys, vals, scores, max, sum, dk, dv, dp []float32
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}

@@ -200,7 +200,7 @@ func (r *recurrent) backward(workers int, p *MatrixInput, o, before, after *tens
 	}
 	narrow := func(t *tensor.Tensor, w []float32) {
 		g := gradOf(t)
-		if g == nil || len(g) == 0 {
+		if len(g) == 0 {
 			return
 		}
 		for x := range B * T {

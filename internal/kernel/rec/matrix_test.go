@@ -114,9 +114,9 @@ func TestMatrix(t *testing.T) {
 					for j := 0; j < V; {
 						w := 1 + r.IntN(V-j)
 						e := c
-						e.V, e.S, e.O, e.Vv = w, c.S[j:], c.O[j:], c.Vv[j:]
-						if K == 0 {
-							e.S = nil
+						e.V, e.S, e.O, e.Vv = w, nil, c.O[j:], c.Vv[j:]
+						if K > 0 {
+							e.S = c.S[j:]
 						}
 						Matrix(&e)
 						j += w
