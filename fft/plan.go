@@ -1,302 +1,204 @@
-// Package fft has Fourier transforms of any length and the causal long
-// convolution that is built on them.
-//
-// Data are laid out channels-last: a transform of length n works on n rows of
-// C channels each, all channels at once, so that inner loops run along rows.
 package fft
 
 import (
 	"fmt"
 	"math"
-	"math/bits"
-	"sync"
+
+	"github.com/subquad/subquad/hw"
+	dft "github.com/subquad/subquad/internal/kernel/fft"
 )
 
 // MaxLen is the longest transform.
-const MaxLen = 1 << 26
+const MaxLen = 1 << 27
 
-// A Plan holds what transforms of one length need. It is safe for concurrent use.
+// A Plan transforms complex sequences of one length. Lengths whose prime
+// factors are at most 31 are split directly (powers of two fastest), others
+// become a convolution of the next power of two from 2n−1 (Bluestein 1970).
 type Plan struct {
-	n       int
-	factors []int
-	cos     []float32 // of 2πk/n, k < n
-	sin     []float32
-	chirp   *chirp // for lengths with a prime factor above 7
+	n     int
+	s     *splitter
+	index []int32 // where the splitter leaves frequency k
+
+	// Bluestein: x[j] c[j] convolved with conj(c), times c, c[j] = e^(−πi j²/n).
+	chirp    []float32 // c, re and im interleaved
+	spectrum []float32 // of conj(c), over m, in the splitter's order
 }
 
-
-var plans sync.Map // int → *Plan
-
-// NewPlan makes a plan for n points, 1 to MaxLen; plans are made once and shared.
+// NewPlan plans transforms of n points, 1 ≤ n ≤ MaxLen.
 func NewPlan(n int) (*Plan, error) {
 	if n < 1 || n > MaxLen {
-		return nil, fmt.Errorf("fft: length %d: want 1 to %d", n, MaxLen)
-	}
-	if p, ok := plans.Load(n); ok {
-		return p.(*Plan), nil
+		return nil, fmt.Errorf("fft: length %d, want 1 to %d", n, MaxLen)
 	}
 	p := &Plan{n: n}
-	rest := n
-	for _, r := range []int{4, 2, 3, 5, 7} {
-		for rest%r == 0 {
-			p.factors = append(p.factors, r)
-			rest /= r
+	if s, ok := newSplitter(n, 0); ok {
+		p.s, p.index = s, make([]int32, n)
+		for i, t := range s.turns {
+			p.index[int(math.Round(t*float64(n)))%n] = int32(i)
 		}
+		s.turns = nil
+		return p, nil
 	}
-	if rest > 1 {
-		p.factors = nil
-		p.chirp = newChirp(n)
-	} else {
-		p.cos, p.sin = make([]float32, n), make([]float32, n)
-		for k := range n {
-			s, c := sincos(k, n)
-			p.cos[k], p.sin[k] = float32(c), float32(s)
-		}
-	}
-	shared, _ := plans.LoadOrStore(n, p)
-	return shared.(*Plan), nil
+	p.bluestein()
+	return p, nil
 }
 
-// sincos is that of 2πk/n, from an angle of at most π/4 so that no digits are lost.
-func sincos(k, n int) (sin, cos float64) {
-	octant := 8 * k / n
-	switch octant {
-	case 0:
-		return math.Sincos(2 * math.Pi * float64(k) / float64(n))
-	case 1, 2:
-		s, c := math.Sincos(2 * math.Pi * (float64(k) - float64(n)/4) / float64(n))
-		return c, -s
-	case 3, 4:
-		s, c := math.Sincos(2 * math.Pi * (float64(k) - float64(n)/2) / float64(n))
-		return -s, -c
-	case 5, 6:
-		s, c := math.Sincos(2 * math.Pi * (float64(k) - 3*float64(n)/4) / float64(n))
-		return -c, s
+func (p *Plan) bluestein() {
+	m := ceilPow2(2*p.n - 1)
+	p.s, _ = newSplitter(m, 0)
+	c := make([]complex128, m)
+	for j := range p.n {
+		s, co := math.Sincos(-math.Pi * float64(uint64(j)*uint64(j)%uint64(2*p.n)) / float64(p.n))
+		p.chirp = append(p.chirp, float32(co), float32(s))
+		c[j] = complex(co, -s)
+		c[(m-j)%m] = c[j]
 	}
-	return math.Sincos(2 * math.Pi * float64(k-n) / float64(n))
+	fft64(c)
+	for _, t := range p.s.turns {
+		v := c[int(math.Round(t*float64(m)))%m]
+		p.spectrum = append(p.spectrum, float32(real(v)/float64(m)), float32(imag(v)/float64(m)))
+	}
+	p.s.turns = nil
+}
+
+// fft64 is the plain transform of a power of two, in float64, for building plans.
+func fft64(x []complex128) {
+	n := len(x)
+	if n == 1 {
+		return
+	}
+	even, odd := make([]complex128, n/2), make([]complex128, n/2)
+	for i := range even {
+		even[i], odd[i] = x[2*i], x[2*i+1]
+	}
+	fft64(even)
+	fft64(odd)
+	for k := range even {
+		s, c := math.Sincos(-2 * math.Pi * float64(k) / float64(n))
+		t := complex(c, s) * odd[k]
+		x[k], x[k+n/2] = even[k]+t, even[k]-t
+	}
+}
+
+func ceilPow2(n int) int {
+	m := 1
+	for m < n {
+		m *= 2
+	}
+	return m
 }
 
 // Len is the number of points.
 func (p *Plan) Len() int { return p.n }
 
-// Forward replaces the n rows of channels values in re and im by their
-// transforms X_k = Σ_j x_j e^{−2πi jk/n}, unnormalised.
-func (p *Plan) Forward(re, im []float32, channels int) { p.transform(re, im, channels, false) }
+// Forward replaces the sequences re + i·im, [n][channels] each, by their
+// transforms. Both slices must hold n·channels values.
+func (p *Plan) Forward(re, im []float32, channels int) {
+	checkLen("Plan.Forward", "re", len(re), p.n, channels)
+	checkLen("Plan.Forward", "im", len(im), p.n, channels)
+	p.all(planes{re, im}, channels, 1)
+}
 
-// Inverse replaces rows by x_j = (1/n) Σ_k X_k e^{2πi jk/n}.
+// Inverse undoes Forward (it divides by n).
 func (p *Plan) Inverse(re, im []float32, channels int) {
-	p.transform(im, re, channels, true) // exchanging the parts conjugates both sides
+	checkLen("Plan.Inverse", "re", len(re), p.n, channels)
+	checkLen("Plan.Inverse", "im", len(im), p.n, channels)
+	p.all(planes{im, re}, channels, 1/float32(p.n))
 }
 
-var scratch = sync.Pool{New: func() any { return new([]float32) }}
-
-func (p *Plan) transform(re, im []float32, C int, inverse bool) {
-	size := p.n * C
-	if len(re) < size || len(im) < size || C < 0 {
-		panic(fmt.Sprintf("fft: re and im have %d and %d values: want %d rows of %d", len(re), len(im), p.n, C))
-	}
-	re, im = re[:size], im[:size]
-	if size > 0 && p.n > 1 {
-		if p.chirp != nil {
-			p.chirp.transform(re, im, C)
-		} else {
-			mem := scratch.Get().(*[]float32)
-			if len(*mem) < 2*size {
-				*mem = make([]float32, 2*size)
-			}
-			p.passes(re, im, (*mem)[:size], (*mem)[size:2*size], C)
-			scratch.Put(mem)
-		}
-	}
-	if inverse {
-		scale := 1 / float32(p.n)
-		for i := range re {
-			re[i] *= scale
-			im[i] *= scale
-		}
+func checkLen(op, arg string, got, rows, channels int) {
+	if channels < 0 || got != rows*channels {
+		panic(fmt.Sprintf("fft: %s: %s has %d values, want %d of %d channels", op, arg, got, rows, channels))
 	}
 }
 
-// passes runs one Stockham pass per factor, from one buffer to the other (G. D.
-// Bergland's autosort form, as in "Computational Frameworks for the FFT", van
-// Loan 1992): with n = r·m points left in s interleaved transforms,
-//
-//	y[(r p + j) s + q] = w^{pj} Σ_k x[(p + m k) s + q] e^{−2πi jk/r},   w = e^{−2πi/(r m)}
-func (p *Plan) passes(re, im, tr, ti []float32, C int) {
-	n, s := p.n, 1
-	xr, xi, yr, yi := re, im, tr, ti
-	for _, r := range p.factors {
-		m := n / r
-		row := s * C
-		for q := range m {
-			in := q * row
-			out := r * q * row
-			step := m * row
-			switch r {
-			case 2:
-				c, w := p.cos[q*s], -p.sin[q*s]
-				radix2(yr[out:], yi[out:], xr[in:], xi[in:], step, row, c, w)
-			case 4:
-				p.radix4(yr[out:], yi[out:], xr[in:], xi[in:], step, row, q*s)
-			default:
-				p.radix(r, yr[out:], yi[out:], xr[in:], xi[in:], step, row, q*s)
-			}
-		}
-		n, s = m, s*r
-		xr, xi, yr, yi = yr, yi, xr, xi
+func (p *Plan) all(x planes, channels int, scale float32) {
+	l := laneBlock(p.rows(), channels)
+	eachBlock(0, channels, l, p.cost(l), func(c, lanes int) {
+		buf := takeScratch(p.scratch(lanes))
+		a := p.a(buf, lanes)
+		dft.CopyRows(p.n, lanes, a.re, lanes, x.re[c:], channels)
+		dft.CopyRows(p.n, lanes, a.im, lanes, x.im[c:], channels)
+		p.out(x.at(c), channels, p.transform(buf, lanes), lanes, p.n, scale)
+		buf.put()
+	})
+}
+
+// eachBlock calls f for blocks of at most l channels, on several goroutines when ns, the time of one, is worth it.
+func eachBlock(workers, channels, l int, ns float64, f func(c, lanes int)) {
+	if channels == 0 {
+		return
 	}
-	if len(p.factors)%2 == 1 {
-		copy(re, xr)
-		copy(im, xi)
+	blocks := (channels + l - 1) / l
+	one := func(i int) { f(i*l, min(l, channels-i*l)) }
+	if hw.Tasks(workers, blocks, ns) == 1 {
+		workers = 1
+	}
+	hw.Parallel(workers, blocks, one)
+}
+
+// cost estimates the nanoseconds of one transform of l channels.
+func (p *Plan) cost(l int) float64 {
+	n := float64(p.rows())
+	return 0.1 * n * math.Log2(n+1) * float64(l)
+}
+
+// rows is the length of the splitter's work.
+func (p *Plan) rows() int { return p.s.n }
+
+// scratch is the memory that transform needs.
+func (p *Plan) scratch(lanes int) int {
+	n := padded(p.s.n*lanes) * 2
+	if p.s.odd() > 0 {
+		n *= 2
+	}
+	return n
+}
+
+// a is where transform takes its input from, n rows of lanes.
+func (p *Plan) a(buf *scratch, lanes int) planes { return buf.pair(0, p.s.n*lanes) }
+
+// transform works on p.a(buf, lanes) and returns the planes of the result, in
+// the order of p.index (natural if nil).
+func (p *Plan) transform(buf *scratch, lanes int) planes {
+	x := p.a(buf, lanes)
+	if p.chirp == nil {
+		y := x
+		if p.s.odd() > 0 {
+			y = buf.pair(1, p.s.n*lanes)
+		}
+		return p.s.forward(x, y, lanes)
+	}
+	m := p.n * lanes
+	scaleRows(x, p.chirp, lanes)
+	clear(x.re[m:])
+	clear(x.im[m:])
+	p.s.forward(x, x, lanes)
+	scaleRows(x, p.spectrum, lanes)
+	p.s.inverse(x, lanes)
+	scaleRows(x, p.chirp, lanes)
+	return x
+}
+
+// scaleRows multiplies each row by its complex factor.
+func scaleRows(x planes, factors []float32, lanes int) {
+	for i := 0; i < len(factors); i += 2 {
+		o := i / 2 * lanes
+		r, m := x.re[o:], x.im[o:]
+		dft.DFT(1, lanes, lanes, r, m, r, m, factors[i:])
 	}
 }
 
-func radix2(yr, yi, xr, xi []float32, step, row int, c, w float32) {
-	a, b := xr[:row], xr[step:][:row]
-	ai, bi := xi[:row], xi[step:][:row]
-	y0, y1 := yr[:row], yr[row:][:row]
-	z0, z1 := yi[:row], yi[row:][:row]
-	for i := range y0 {
-		dr, di := a[i]-b[i], ai[i]-bi[i]
-		y0[i], z0[i] = a[i]+b[i], ai[i]+bi[i]
-		y1[i], z1[i] = dr*c-di*w, dr*w+di*c
+// out stores the first rows frequencies of the result y, times scale.
+func (p *Plan) out(x planes, channels int, y planes, lanes, rows int, scale float32) {
+	if p.index != nil {
+		dft.GatherRows(lanes, x.re, channels, y.re, lanes, p.index[:rows], scale)
+		dft.GatherRows(lanes, x.im, channels, y.im, lanes, p.index[:rows], scale)
+		return
 	}
-}
-
-func (p *Plan) radix4(yr, yi, xr, xi []float32, step, row, k int) {
-	c1, w1 := p.cos[k], -p.sin[k]
-	c2, w2 := p.cos[2*k], -p.sin[2*k]
-	c3, w3 := p.cos[3*k], -p.sin[3*k]
-	a, b, c, d := xr[:row], xr[step:][:row], xr[2*step:][:row], xr[3*step:][:row]
-	ai, bi, ci, di := xi[:row], xi[step:][:row], xi[2*step:][:row], xi[3*step:][:row]
-	y0, y1, y2, y3 := yr[:row], yr[row:][:row], yr[2*row:][:row], yr[3*row:][:row]
-	z0, z1, z2, z3 := yi[:row], yi[row:][:row], yi[2*row:][:row], yi[3*row:][:row]
-	for i := range y0 {
-		sr, si := a[i]+c[i], ai[i]+ci[i]
-		tr, ti := a[i]-c[i], ai[i]-ci[i]
-		ur, ui := b[i]+d[i], bi[i]+di[i]
-		vr, vi := bi[i]-di[i], d[i]-b[i] // −i (b − d)
-		y0[i], z0[i] = sr+ur, si+ui
-		pr, pi := tr+vr, ti+vi
-		y1[i], z1[i] = pr*c1-pi*w1, pr*w1+pi*c1
-		pr, pi = sr-ur, si-ui
-		y2[i], z2[i] = pr*c2-pi*w2, pr*w2+pi*c2
-		pr, pi = tr-vr, ti-vi
-		y3[i], z3[i] = pr*c3-pi*w3, pr*w3+pi*c3
+	if scale != 1 {
+		f := [2]float32{scale, 0}
+		dft.DFT(1, rows*lanes, rows*lanes, y.re, y.im, y.re, y.im, f[:])
 	}
-}
-
-func (p *Plan) radix(r int, yr, yi, xr, xi []float32, step, row, k int) {
-	for j := range r {
-		y, z := yr[j*row:][:row], yi[j*row:][:row]
-		copy(y, xr[:row])
-		copy(z, xi[:row])
-		for l := 1; l < r; l++ {
-			t := j * l % r * (p.n / r)
-			c, w := p.cos[t], -p.sin[t]
-			a, b := xr[l*step:][:row], xi[l*step:][:row]
-			for i := range y {
-				y[i] += a[i]*c - b[i]*w
-				z[i] += a[i]*w + b[i]*c
-			}
-		}
-		if t := k * j % p.n; t > 0 {
-			c, w := p.cos[t], -p.sin[t]
-			for i := range y {
-				y[i], z[i] = y[i]*c-z[i]*w, y[i]*w+z[i]*c
-			}
-		}
-	}
-}
-
-// chirp is Bluestein's algorithm: with jk = (j² + k² − (k−j)²)/2 a transform of
-// any length is a convolution with a chirp, done at a power of two.
-type chirp struct {
-	n        int
-	long     *Plan
-	cos, sin []float32 // of πj²/n
-	re, im   []float32 // transform of the conjugate chirp
-}
-
-func newChirp(n int) *chirp {
-	size := 1 << bits.Len(uint(2*n-2))
-	long, err := NewPlan(size)
-	if err != nil { // n is at most MaxLen, of which no power of two above is
-		long, _ = NewPlan(MaxLen)
-		size = MaxLen
-	}
-	c := &chirp{n: n, long: long, cos: make([]float32, n), sin: make([]float32, n), re: make([]float32, size), im: make([]float32, size)}
-	for j := range n {
-		k := int(uint64(j) * uint64(j) % uint64(2*n)) // j² mod 2n keeps the angle small
-		s, co := sincos(k, 2*n)
-		c.cos[j], c.sin[j] = float32(co), float32(s)
-		for _, at := range []int{j, (size - j) % size} {
-			c.re[at], c.im[at] = float32(co), float32(s)
-		}
-	}
-	long.Forward(c.re, c.im, 1)
-	return c
-}
-
-func (c *chirp) transform(re, im []float32, C int) {
-	size := c.long.n
-	a, b := make([]float32, size*C), make([]float32, size*C)
-	for j := range c.n {
-		cos, sin := c.cos[j], c.sin[j]
-		for i := j * C; i < (j+1)*C; i++ { // times e^{−iπj²/n}
-			a[i], b[i] = re[i]*cos+im[i]*sin, im[i]*cos-re[i]*sin
-		}
-	}
-	c.long.Forward(a, b, C)
-	for k := range size {
-		cr, ci := c.re[k], c.im[k]
-		for i := k * C; i < (k+1)*C; i++ {
-			a[i], b[i] = a[i]*cr-b[i]*ci, a[i]*ci+b[i]*cr
-		}
-	}
-	c.long.Inverse(a, b, C)
-	for j := range c.n {
-		cos, sin := c.cos[j], c.sin[j]
-		for i := j * C; i < (j+1)*C; i++ {
-			re[i], im[i] = a[i]*cos+b[i]*sin, b[i]*cos-a[i]*sin
-		}
-	}
-}
-
-// RealForward transforms n rows of real values into the first n/2 + 1 rows of
-// their spectrum; the others are the conjugates of these.
-func (p *Plan) RealForward(x []float32, channels int, re, im []float32) {
-	size, half := p.n*channels, (p.n/2+1)*channels
-	if len(x) < size || len(re) < half || len(im) < half {
-		panic(fmt.Sprintf("fft: x, re and im have %d, %d and %d values: want %d, and %d for the spectrum", len(x), len(re), len(im), size, half))
-	}
-	a, b := make([]float32, size), make([]float32, size)
-	copy(a, x)
-	p.Forward(a, b, channels)
-	copy(re[:half], a)
-	copy(im[:half], b)
-}
-
-// RealInverse is the inverse of RealForward. Of the first row, and of the last
-// if n is even, only the real part counts.
-func (p *Plan) RealInverse(re, im []float32, channels int, x []float32) {
-	size, half := p.n*channels, (p.n/2+1)*channels
-	if len(x) < size || len(re) < half || len(im) < half {
-		panic(fmt.Sprintf("fft: x, re and im have %d, %d and %d values: want %d, and %d for the spectrum", len(x), len(re), len(im), size, half))
-	}
-	a, b := make([]float32, size), make([]float32, size)
-	copy(a, re[:half])
-	copy(b, im[:half])
-	clear(b[:channels])
-	if p.n%2 == 0 {
-		clear(b[half-channels : half])
-	}
-	for k := p.n/2 + 1; k < p.n; k++ {
-		copy(a[k*channels:(k+1)*channels], a[(p.n-k)*channels:])
-		for c := range channels {
-			b[k*channels+c] = -b[(p.n-k)*channels+c]
-		}
-	}
-	p.Inverse(a, b, channels)
-	copy(x[:size], a)
+	dft.CopyRows(rows, lanes, x.re, channels, y.re, lanes)
+	dft.CopyRows(rows, lanes, x.im, channels, y.im, lanes)
 }

@@ -21,19 +21,7 @@
 // lane lies: tails compute the same formula on part of a vector.
 package dft
 
-import (
-	"fmt"
-
-	"github.com/subquad/subquad/hw"
-)
-
-var useAVX512, useAVX2, useNEON bool
-
-func init() {
-	hw.OnLevel(func(l hw.Level) {
-		useAVX512, useAVX2, useNEON = l.Has(hw.AVX512), l.Has(hw.AVX2), l.Has(hw.NEON)
-	})
-}
+import "fmt"
 
 // chunk bounds the floats of one stream that an assembly call passes over, so
 // that it does not hold up the scheduler.

@@ -2,6 +2,14 @@
 
 package dft
 
+import "github.com/subquad/subquad/hw"
+
+var useNEON bool
+
+func init() {
+	hw.OnLevel(func(l hw.Level) { useNEON = l.Has(hw.NEON) })
+}
+
 // butterfly runs one bounded pass; pointers and slices are the same memory, so that neither dispatch nor assembly makes buffers escape.
 func butterfly(k pass, blocks, n, stride int, re, im, tw, t4 *float32, res, ims, tws, t4s []float32, b int) {
 	switch {
