@@ -79,7 +79,10 @@ func poison(x []float32, width, ld int) {
 	}
 }
 
-// check compares c with the float64 product, given what c held before.
+// check compares c with the float64 product, given what c held before. The race
+// detector would make this loop the whole cost of the tests.
+//
+//go:norace
 func (p *problem) check(t *testing.T, before []float32) {
 	t.Helper()
 	for i := range p.m {
@@ -127,8 +130,8 @@ func bools(f func(acc, ta, tb bool)) {
 }
 
 func sizes(small bool) []int {
-	if small {
-		return []int{1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 16, 17, 20}
+	if small || raceEnabled {
+		return []int{1, 3, 4, 5, 8, 13, 17}
 	}
 	return []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}
 }
@@ -177,6 +180,9 @@ func TestWorkersGiveTheSameBits(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 6))
 		for _, s := range [][3]int{{1, 9000, 700}, {300, 300, 300}, {6, 3000, 520}, {4000, 3, 600}, {40, 2100, 260}, {1500, 50, 300}} {
+			if raceEnabled && hw.Current() == hw.Portable {
+				s = [3]int{s[0], min(s[1], 300), min(s[2], 40)}
+			}
 			bools(func(acc, ta, tb bool) {
 				p := newProblem(r, s[0], s[1], s[2], acc, ta, tb, 1)
 				before := append([]float32(nil), p.c...)
@@ -274,7 +280,7 @@ func TestMulHalf(t *testing.T) {
 		r := rand.New(rand.NewPCG(13, 14))
 		all := append([][3]int(nil), shapes...)
 		for m := 1; m < 10; m++ {
-			for k := 1; k < 70; k++ {
+			for k := 1; k < 70 && !raceEnabled; k++ {
 				all = append(all, [3]int{m, 1 + (m*k)%19, k})
 			}
 		}
@@ -510,4 +516,66 @@ func report(b *testing.B, flop float64) {
 	rate := flop * float64(b.N) / b.Elapsed().Seconds()
 	b.ReportMetric(rate/1e9, "GF/s")
 	b.ReportMetric(rate/peaks[l], "peak-frac")
+}
+
+// BenchmarkWeights is one row, or 64, against a weight of 3072×768 in each of its forms.
+func BenchmarkWeights(b *testing.B) {
+	best := hw.Current()
+	defer hw.Set(best)
+	const n, k = 3072, 768
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, m := range []int{1, 8, 64} {
+		p := newProblem(r, m, n, k, false, false, true, 0)
+		h := make([]uint16, n*k)
+		for i, v := range p.b {
+			h[i] = toF16(v)
+		}
+		for _, l := range hw.Levels()[1:] {
+			hw.Set(l)
+			pk := Pack(true, n, k, p.b, k)
+			for _, w := range []struct {
+				name  string
+				bytes int64
+				f     func()
+			}{
+				{"f32", 4, func() { p.mul(1) }},
+				{"packed", 4, func() { MulPacked(1, false, m, p.a, k, pk, p.c, n) }},
+				{"bf16", 2, func() { MulBF16(1, false, false, m, n, k, p.a, k, h, k, p.c, n) }},
+				{"f16", 2, func() { MulF16(1, false, false, m, n, k, p.a, k, h, k, p.c, n) }},
+			} {
+				b.Run(fmt.Sprintf("m=%d/form=%s/hw=%v", m, w.name, l), func(b *testing.B) {
+					hw.Set(l)
+					b.SetBytes(w.bytes * n * k)
+					for b.Loop() {
+						w.f()
+					}
+					report(b, 2*float64(m)*n*k)
+				})
+			}
+		}
+	}
+}
+
+func BenchmarkWorkers(b *testing.B) {
+	p := newProblem(rand.New(rand.NewPCG(1, 1)), 512, 3072, 768, false, false, true, 0)
+	for _, w := range []int{1, 2, 0} {
+		b.Run(fmt.Sprintf("workers=%d", w), func(b *testing.B) {
+			for b.Loop() {
+				p.mul(w)
+			}
+			report(b, 2*512*3072*768)
+		})
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	for _, size := range []int{16 << 10, 512 << 10, 8 << 20, 256 << 20} {
+		b.Run(fmt.Sprintf("KB=%d", size>>10), func(b *testing.B) {
+			rate := 0.0
+			for b.Loop() {
+				rate = max(rate, ReadBandwidth(size))
+			}
+			b.ReportMetric(rate/1e9, "GB/s")
+		})
+	}
 }

@@ -1,6 +1,9 @@
 package gemm
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // PeakFLOPS measures for about 20 ms what one core can do at the current level
 // when it only multiplies and adds in registers, in float32 operations a
@@ -40,11 +43,9 @@ func ReadBandwidth(bytes int) float64 {
 		}
 		best = max(best, float64(read)/time.Since(t).Seconds())
 	}
-	bandwidthSink = sink
+	runtime.KeepAlive(sink)
 	return best
 }
-
-var bandwidthSink float32
 
 func peakLoopGeneric(n int) float64 {
 	var s0, s1, s2, s3, s4, s5, s6, s7 float32
@@ -59,7 +60,7 @@ func peakLoopGeneric(n int) float64 {
 		s6 = s6*y + x
 		s7 = s7*y + x
 	}
-	bandwidthSink = s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7
+	runtime.KeepAlive(s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7)
 	return float64(n) * 16
 }
 
