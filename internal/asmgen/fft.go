@@ -307,7 +307,7 @@ func (g *fftGen) butterfly(name string, r int, inverse bool) {
 	g.text(name+g.isa, fmt.Sprintf("func %s%s(blocks, n, stride int, re, im, %s)", name, g.isa, decl), 8*len(names))
 	var addr [2][]string // of stream j in each plane
 	var blocks, n, cnt, tw, t4 string
-	blockEnd := func() {}
+	var blockEnd func()
 	var ptrs []string
 	if g.neon() {
 		blocks, n, cnt, tw, t4 = "R19", "R20", "R21", "R22", "R23"

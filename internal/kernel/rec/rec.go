@@ -14,16 +14,6 @@
 // state after the piece, on return that of the state before it.
 package rec
 
-import "github.com/subquad/subquad/hw"
-
-var useAVX512, useAVX2, useNEON bool
-
-func init() {
-	hw.OnLevel(func(l hw.Level) {
-		useAVX512, useAVX2, useNEON = l.Has(hw.AVX512), l.Has(hw.AVX2), l.Has(hw.NEON)
-	})
-}
-
 // lanes is the number of lanes that the portable twins take at a time.
 const lanes = 64
 
