@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -90,7 +91,7 @@ func (t *Tensor) setShape(op string, shape []int) {
 	}
 }
 
-const maxElements = 1 << 40
+const maxElements = math.MaxInt / 16
 
 // Shape is the length of each axis. The slice is the tensor's own: do not change it.
 func (t *Tensor) Shape() []int { return t.shape[:t.rank] }

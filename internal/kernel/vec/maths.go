@@ -2,8 +2,7 @@ package vec
 
 import "math"
 
-// Exp: dst[i] = e^x[i].
-func Exp(dst, x []float32) {
+func expGeneric(dst, x []float32) {
 	for i, v := range x[:len(dst)] {
 		dst[i] = exp(v)
 	}
@@ -27,15 +26,11 @@ func exp(v float32) float32 {
 	return float32(p * math.Float64frombits(uint64(int64(k)+1023)<<52))
 }
 
-// ExpSub: dst[i] = e^(x[i]−m); it returns the sum, taken in float64.
+// ExpSub: dst[i] = e^(x[i]−m); it returns the sum.
 func ExpSub(dst, x []float32, m float32) float32 {
-	s := 0.0
-	for i, v := range x[:len(dst)] {
-		e := exp(v - m)
-		dst[i] = e
-		s += float64(e)
-	}
-	return float32(s)
+	Offset(dst, x, -m)
+	Exp(dst, dst)
+	return Sum(dst)
 }
 
 // Log: dst[i] = ln x[i].
@@ -54,8 +49,7 @@ func Log1p(dst, x []float32) {
 
 func sigmoid(v float32) float32 { return 1 / (1 + exp(-v)) }
 
-// Sigmoid: dst[i] = 1/(1 + e^−x[i]).
-func Sigmoid(dst, x []float32) {
+func sigmoidGeneric(dst, x []float32) {
 	for i, v := range x[:len(dst)] {
 		dst[i] = sigmoid(v)
 	}
@@ -69,23 +63,20 @@ func silu(v float32) float32 {
 	return v / (1 + exp(-v))
 }
 
-// SiLU: dst[i] = x[i] σ(x[i]).
-func SiLU(dst, x []float32) {
+func siluGeneric(dst, x []float32) {
 	for i, v := range x[:len(dst)] {
 		dst[i] = silu(v)
 	}
 }
 
-// SiLUMul: dst[i] = x[i] SiLU(g[i]), a gate.
-func SiLUMul(dst, x, g []float32) {
+func siluMulGeneric(dst, x, g []float32) {
 	g = g[:len(dst)]
 	for i, v := range x[:len(dst)] {
 		dst[i] = v * silu(g[i])
 	}
 }
 
-// Softplus: dst[i] = ln(1 + e^x[i]) = max(x, 0) + log1p(e^−|x|).
-func Softplus(dst, x []float32) {
+func softplusGeneric(dst, x []float32) {
 	for i, v := range x[:len(dst)] {
 		a := float64(v)
 		if a != a {

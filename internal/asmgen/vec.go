@@ -1,0 +1,442 @@
+package main
+
+import (
+	"fmt"
+	"math"
+)
+
+func init() { register("internal/kernel/vec/vec_amd64.s", "!purego", vecAMD64) }
+
+// vecGen prints vector code for one register width. Constants live in memory
+// at AX; register 15 (AVX2) or 31 (AVX-512) is for them in passing.
+type vecGen struct {
+	*file
+	wide   bool // AVX-512
+	consts *vecConsts
+}
+
+type vecConsts struct {
+	at     map[uint32]int
+	values []float32
+}
+
+func (c *vecConsts) offset(v float32) int {
+	b := math.Float32bits(v)
+	o, ok := c.at[b]
+	if !ok {
+		o = 4 * len(c.values)
+		c.at[b] = o
+		c.values = append(c.values, v)
+	}
+	return o
+}
+
+func (g *vecGen) bytes() int {
+	if g.wide {
+		return 64
+	}
+	return 32
+}
+
+func (g *vecGen) suffix() string {
+	if g.wide {
+		return "AVX512"
+	}
+	return "AVX2"
+}
+
+func (g *vecGen) r(n int) string {
+	if g.wide {
+		return fmt.Sprintf("Z%d", n)
+	}
+	return fmt.Sprintf("Y%d", n)
+}
+
+func (g *vecGen) tmp() int {
+	if g.wide {
+		return 31
+	}
+	return 15
+}
+
+// c3: d = a op constant.
+func (g *vecGen) c3(op string, c float32, a, d int) {
+	if g.wide {
+		g.i("%s.BCST %d(AX), %s, %s // %v", op, g.consts.offset(c), g.r(a), g.r(d), c)
+		return
+	}
+	g.i("VBROADCASTSS %d(AX), Y15 // %v", g.consts.offset(c), c)
+	g.i("%s Y15, %s, %s", op, g.r(a), g.r(d))
+}
+
+// r3: d = a op b.
+func (g *vecGen) r3(op string, b, a, d int) { g.i("%s %s, %s, %s", op, g.r(b), g.r(a), g.r(d)) }
+
+// set: d = constant.
+func (g *vecGen) set(c float32, d int) {
+	g.i("VBROADCASTSS %d(AX), %s // %v", g.consts.offset(c), g.r(d), c)
+}
+
+// clampLow and clampHigh bound x; as the second source it passes when it is NaN.
+func (g *vecGen) clampLow(c float32, x int) {
+	g.set(c, g.tmp())
+	g.r3("VMAXPS", x, g.tmp(), x)
+}
+
+func (g *vecGen) clampHigh(c float32, x int) {
+	g.set(c, g.tmp())
+	g.r3("VMINPS", x, g.tmp(), x)
+}
+
+// horner: q = (…(c0·x + c1)·x + …) + cn.
+func (g *vecGen) horner(x, q int, c ...float32) {
+	g.set(c[0], q)
+	for _, v := range c[1:] {
+		g.c3("VFMADD213PS", v, x, q)
+	}
+}
+
+func (g *vecGen) not(src, dst int, mask uint32) { // dst = src ^ mask, by constants
+	c := math.Float32frombits(mask)
+	if g.wide {
+		g.i("VPXORD.BCST %d(AX), %s, %s", g.consts.offset(c), g.r(src), g.r(dst))
+		return
+	}
+	g.c3("VXORPS", c, src, dst)
+}
+
+func (g *vecGen) and(src, dst int, mask uint32) {
+	c := math.Float32frombits(mask)
+	if g.wide {
+		g.i("VPANDD.BCST %d(AX), %s, %s", g.consts.offset(c), g.r(src), g.r(dst))
+		return
+	}
+	g.c3("VANDPS", c, src, dst)
+}
+
+const signBit, absMask = 0x80000000, 0x7fffffff
+
+// exp: q = e^x, with x and n overwritten and t as scratch (AVX2): range
+// reduction by ln 2 in two parts, Cephes' polynomial of degree 6, at most 0.9
+// ulp; subnormal results and overflow come out right.
+func (g *vecGen) exp(x, n, q, t int) {
+	g.clampLow(-104, x)
+	g.clampHigh(89, x)
+	g.c3("VMULPS", math.Log2E, x, n)
+	if g.wide {
+		g.i("VRNDSCALEPS $8, %s, %s", g.r(n), g.r(n))
+	} else {
+		g.i("VROUNDPS $8, %s, %s", g.r(n), g.r(n))
+	}
+	g.c3("VFNMADD231PS", 0.693359375, n, x)
+	g.c3("VFNMADD231PS", -2.12194440e-4, n, x)
+	g.horner(x, q, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 1)
+	if g.wide {
+		g.r3("VSCALEFPS", n, q, q)
+		return
+	}
+	// Times 2^n in two steps, each of which is a normal number.
+	g.i("VCVTPS2DQ %s, %s", g.r(n), g.r(n))
+	g.i("VPSRAD $1, %s, %s", g.r(n), g.r(t))
+	g.r3("VPSUBD", t, n, n)
+	for _, k := range []int{t, n} {
+		g.i("VPSLLD $23, %s, %s", g.r(k), g.r(k))
+		g.c3("VPADDD", 1, k, k)
+		g.r3("VMULPS", k, q, q)
+	}
+}
+
+// blend: d = a where x < c, else b. a, b and d may be the same.
+func (g *vecGen) blendLess(x int, c float32, a, b, d int) {
+	g.set(c, g.tmp())
+	if g.wide {
+		g.i("VCMPPS $1, %s, %s, K2", g.r(g.tmp()), g.r(x)) // x < c
+		g.i("VBLENDMPS %s, %s, K2, %s", g.r(a), g.r(b), g.r(d))
+		return
+	}
+	g.i("VCMPPS $1, Y15, %s, Y15", g.r(x))
+	g.i("VBLENDVPS Y15, %s, %s, %s", g.r(a), g.r(b), g.r(d))
+}
+
+// log1p: d = ln(1 + t) for 0 ≤ t ≤ 1, t in register t; a, b, d are scratch and
+// result. With u = 1 + t rounded, ln u by Cephes' polynomial around 1, plus
+// the rounding (t − (u−1))/u.
+func (g *vecGen) log1p(t, a, b, d int) {
+	g.c3("VADDPS", 1, t, a) // u
+	g.c3("VSUBPS", 1, a, b)
+	g.r3("VSUBPS", b, t, b) // t − (u − 1)
+	g.r3("VDIVPS", a, b, b)
+	// z = u − 1, or u/2 − 1 where u > √2; then ln 2 is added.
+	g.c3("VMULPS", 0.5, a, d)
+	g.blendLess(a, math.Sqrt2, a, d, d)
+	g.c3("VSUBPS", 1, d, d) // z
+	e := t                  // ln 2 where u ≥ √2, else 0
+	g.zero(e)
+	g.set(math.Ln2, vecSpare)
+	g.blendLess(a, math.Sqrt2, e, vecSpare, e)
+	// ln(1+z) = z − z²/2 + z³ P(z)
+	g.horner(d, a, 7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1)
+	g.r3("VMULPS", d, a, a)      // z P
+	g.c3("VSUBPS", 0.5, a, a)    // z P − ½
+	g.r3("VMULPS", d, a, a)      // (z P − ½) z
+	g.r3("VFMADD213PS", d, d, a) // a = a·z + z
+	g.r3("VADDPS", b, a, a)
+	g.r3("VADDPS", e, a, d)
+}
+
+// vecSpare is a register that bodies may use in passing.
+const vecSpare = 14
+
+func (g *vecGen) zero(d int) {
+	if g.wide {
+		g.i("VPXORD %s, %s, %s", g.r(d), g.r(d), g.r(d))
+	} else {
+		g.i("VXORPS %s, %s, %s", g.r(d), g.r(d), g.r(d))
+	}
+}
+
+// unary prints func name(dst, x *float32, n int): n vectors, or with AVX-512
+// n elements, the last vector masked. body makes register 0 into register out,
+// with base added to all register numbers.
+func (g *vecGen) unary(name string, body func(base int) (out int)) {
+	g.text(name+g.suffix(), "func "+name+g.suffix()+"(dst, x *float32, n int)", 24)
+	g.i("MOVQ dst+0(FP), DI")
+	g.i("MOVQ x+8(FP), SI")
+	g.i("MOVQ n+16(FP), CX")
+	g.i("LEAQ vecConsts<>(SB), AX")
+	g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
+		load("SI", base)
+		store(body(base))
+	}, "SI")
+}
+
+// stream loops over n elements. f loads from pointers, which advance, and stores to DI.
+func (g *vecGen) stream(f func(base int, load func(ptr string, r int), store func(r int)), ptrs ...string) {
+	loop, tail, done := g.label("loop"), g.label("tail"), g.label("done")
+	lanes := g.bytes() / 4
+	g.i("SUBQ $%d, CX", lanes)
+	g.i("JLT %s", tail)
+	g.i("PCALIGN $32")
+	g.p("%s:", loop)
+	f(0, func(ptr string, r int) { g.i("VMOVUPS (%s), %s", ptr, g.r(r)) },
+		func(r int) { g.i("VMOVUPS %s, (DI)", g.r(r)) })
+	for _, p := range append(ptrs, "DI") {
+		g.i("ADDQ $%d, %s", g.bytes(), p)
+	}
+	g.i("SUBQ $%d, CX", lanes)
+	g.i("JGE %s", loop)
+	g.p("%s:", tail)
+	g.i("ADDQ $%d, CX", lanes)
+	g.i("JZ %s", done)
+	if g.wide {
+		g.i("MOVL $1, DX")
+		g.i("SHLL CX, DX")
+		g.i("DECL DX")
+		g.i("KMOVW DX, K1")
+		f(0, func(ptr string, r int) { g.i("VMOVUPS.Z (%s), K1, %s", ptr, g.r(r)) },
+			func(r int) { g.i("VMOVUPS %s, K1, (DI)", g.r(r)) })
+	} else {
+		g.i("LEAQ vecMasks<>+32(SB), DX")
+		g.i("SHLQ $2, CX")
+		g.i("SUBQ CX, DX")
+		g.i("VMOVUPS (DX), Y13")
+		f(0, func(ptr string, r int) { g.i("VMASKMOVPS (%s), Y13, %s", ptr, g.r(r)) },
+			func(r int) { g.i("VMASKMOVPS %s, Y13, (DI)", g.r(r)) })
+	}
+	g.p("%s:", done)
+	g.i("VZEROUPPER")
+	g.i("RET")
+}
+
+// binary prints func name(dst, x, y *float32, n int).
+func (g *vecGen) binary(name string, body func(x, y int) (out int)) {
+	g.text(name+g.suffix(), "func "+name+g.suffix()+"(dst, x, y *float32, n int)", 32)
+	g.i("MOVQ dst+0(FP), DI")
+	g.i("MOVQ x+8(FP), SI")
+	g.i("MOVQ y+16(FP), R8")
+	g.i("MOVQ n+24(FP), CX")
+	g.i("LEAQ vecConsts<>(SB), AX")
+	g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
+		load("SI", 0)
+		load("R8", 1)
+		store(body(0, 1))
+	}, "SI", "R8")
+}
+
+// scalar prints func name(dst, x *float32, a float32, n int); a is in register 12.
+func (g *vecGen) scalar(name string, body func(load func(ptr string, r int)) (out int)) {
+	g.text(name+g.suffix(), "func "+name+g.suffix()+"(dst, x *float32, a float32, n int)", 32)
+	g.i("MOVQ dst+0(FP), DI")
+	g.i("MOVQ x+8(FP), SI")
+	g.i("VBROADCASTSS a+16(FP), %s", g.r(12))
+	g.i("MOVQ n+24(FP), CX")
+	g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
+		load("SI", 0)
+		store(body(load))
+	}, "SI")
+}
+
+func vecAMD64(f *file) {
+	consts := &vecConsts{at: map[uint32]int{}}
+	for _, wide := range []bool{true, false} {
+		g := &vecGen{f, wide, consts}
+		g.unary("exp", func(int) int { g.exp(0, 1, 2, 3); return 2 })
+		g.unary("sigmoid", func(int) int {
+			g.not(0, 0, signBit)
+			g.exp(0, 1, 2, 3)
+			g.c3("VADDPS", 1, 2, 2)
+			g.set(1, 3)
+			g.r3("VDIVPS", 2, 3, 3)
+			return 3
+		})
+		silu := func(x int) {
+			g.clampLow(-104, x)
+			g.not(x, 4, signBit)
+			g.exp(4, 5, 2, 3)
+			g.c3("VADDPS", 1, 2, 2)
+			g.r3("VDIVPS", 2, x, x)
+		}
+		g.unary("silu", func(int) int { silu(0); return 0 })
+		g.binary("siluMul", func(x, y int) int { silu(y); g.r3("VMULPS", y, x, x); return x })
+		g.unary("softplus", func(int) int {
+			g.and(0, 1, absMask)
+			g.not(1, 1, signBit)
+			g.exp(1, 2, 3, 4) // t = e^−|x| in 3
+			g.zero(g.tmp())
+			g.r3("VMAXPS", 0, g.tmp(), 0) // max(x, 0), NaN stays
+			g.log1p(3, 4, 5, 6)
+			g.r3("VADDPS", 6, 0, 0)
+			return 0
+		})
+		g.binary("add", func(x, y int) int { g.r3("VADDPS", y, x, x); return x })
+		g.binary("sub", func(x, y int) int { g.r3("VSUBPS", y, x, x); return x })
+		g.binary("mul", func(x, y int) int { g.r3("VMULPS", y, x, x); return x })
+		g.binary("div", func(x, y int) int { g.r3("VDIVPS", y, x, x); return x })
+		g.text("mulAdd"+g.suffix(), "func mulAdd"+g.suffix()+"(dst, x, y *float32, n int)", 32)
+		g.i("MOVQ dst+0(FP), DI")
+		g.i("MOVQ x+8(FP), SI")
+		g.i("MOVQ y+16(FP), R8")
+		g.i("MOVQ n+24(FP), CX")
+		g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
+			load("DI", 2)
+			load("SI", 0)
+			load("R8", 1)
+			g.r3("VFMADD231PS", 1, 0, 2)
+			store(2)
+		}, "SI", "R8")
+		g.scalar("axpy", func(load func(string, int)) int {
+			load("DI", 1)
+			g.r3("VFMADD231PS", 12, 0, 1)
+			return 1
+		})
+		g.scalar("scale", func(func(string, int)) int { g.r3("VMULPS", 12, 0, 0); return 0 })
+		g.scalar("offset", func(func(string, int)) int { g.r3("VADDPS", 12, 0, 0); return 0 })
+		g.reduce("dot", true, func(acc, x, y int) { g.r3("VFMADD231PS", y, x, acc) })
+		g.reduce("sum", false, func(acc, x, _ int) { g.r3("VADDPS", x, acc, acc) })
+	}
+	for i, c := range consts.values {
+		f.p("DATA vecConsts<>+%d(SB)/4, $0x%08x // %v", 4*i, math.Float32bits(c), c)
+	}
+	f.p("GLOBL vecConsts<>(SB), RODATA|NOPTR, $%d", 4*len(consts.values))
+	for i := range 16 {
+		m := 0
+		if i < 8 {
+			m = -1
+		}
+		f.p("DATA vecMasks<>+%d(SB)/4, $%d", 4*i, m)
+	}
+	f.p("GLOBL vecMasks<>(SB), RODATA|NOPTR, $64")
+}
+
+// reduce prints func name(x[, y] *float32, n int) float32: four running
+// vectors, whose order of addition depends on n alone.
+func (g *vecGen) reduce(name string, two bool, step func(acc, x, y int)) {
+	args, frame := "x *float32, n int", 16
+	if two {
+		args, frame = "x, y *float32, n int", 24
+	}
+	g.text(name+g.suffix(), "func "+name+g.suffix()+"("+args+") float32", frame+4)
+	g.i("MOVQ x+0(FP), SI")
+	if two {
+		g.i("MOVQ y+8(FP), R8")
+		g.i("MOVQ n+16(FP), CX")
+	} else {
+		g.i("MOVQ n+8(FP), CX")
+	}
+	for a := range 4 {
+		g.zero(a)
+	}
+	lanes := g.bytes() / 4
+	load := func(mask string, off int, acc int) {
+		if mask == "" {
+			g.i("VMOVUPS %d(SI), %s", off, g.r(4+acc))
+		} else {
+			g.i(mask, "(SI)", g.r(4+acc))
+		}
+		if two && mask == "" {
+			g.i("VMOVUPS %d(R8), %s", off, g.r(8+acc))
+		} else if two {
+			g.i(mask, "(R8)", g.r(8+acc))
+		}
+		step(acc, 4+acc, 8+acc)
+	}
+	advance := func(n int) {
+		g.i("ADDQ $%d, SI", n)
+		if two {
+			g.i("ADDQ $%d, R8", n)
+		}
+	}
+	four, one, tail, done := g.label("four"), g.label("one"), g.label("tail"), g.label("done")
+	after := g.label("after")
+	g.i("SUBQ $%d, CX", 4*lanes)
+	g.i("JLT %s", after)
+	g.i("PCALIGN $32")
+	g.p("%s:", four)
+	for a := range 4 {
+		load("", a*g.bytes(), a)
+	}
+	advance(4 * g.bytes())
+	g.i("SUBQ $%d, CX", 4*lanes)
+	g.i("JGE %s", four)
+	g.p("%s:", after)
+	g.i("ADDQ $%d, CX", 4*lanes-lanes)
+	g.i("JLT %s", tail)
+	g.p("%s:", one)
+	load("", 0, 0)
+	advance(g.bytes())
+	g.i("SUBQ $%d, CX", lanes)
+	g.i("JGE %s", one)
+	g.p("%s:", tail)
+	g.i("ADDQ $%d, CX", lanes)
+	g.i("JZ %s", done)
+	if g.wide {
+		g.i("MOVL $1, DX")
+		g.i("SHLL CX, DX")
+		g.i("DECL DX")
+		g.i("KMOVW DX, K1")
+		load("VMOVUPS.Z %s, K1, %s", 0, 1)
+	} else {
+		g.i("LEAQ vecMasks<>+32(SB), DX")
+		g.i("SHLQ $2, CX")
+		g.i("SUBQ CX, DX")
+		g.i("VMOVUPS (DX), Y13")
+		load("VMASKMOVPS %s, Y13, %s", 0, 1)
+	}
+	g.p("%s:", done)
+	g.r3("VADDPS", 2, 0, 0)
+	g.r3("VADDPS", 3, 1, 1)
+	g.r3("VADDPS", 1, 0, 0)
+	if g.wide {
+		g.i("VEXTRACTF64X4 $1, Z0, Y1")
+		g.i("VADDPS Y1, Y0, Y0")
+	}
+	g.i("VEXTRACTF128 $1, Y0, X1")
+	g.i("VADDPS X1, X0, X0")
+	g.i("VMOVHLPS X0, X0, X1")
+	g.i("VADDPS X1, X0, X0")
+	g.i("VMOVSHDUP X0, X1")
+	g.i("VADDSS X1, X0, X0")
+	g.i("VMOVSS X0, ret+%d(FP)", frame)
+	g.i("VZEROUPPER")
+	g.i("RET")
+}
