@@ -6,13 +6,15 @@ import (
 	"math/rand/v2"
 
 	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/kernel/rec"
 	"github.com/subquad/subquad/internal/kernel/vec"
 	"github.com/subquad/subquad/tensor"
 )
 
 // ShortConv is a causal convolution of each channel by itself over a few
 // tokens, y_t = Σ_j w_j x_{t−W+1+j} + b, with an optional SiLU after it
-// (Dao-AILab/causal-conv1d). Its state is the last W−1 inputs, oldest first.
+// (Dao-AILab/causal-conv1d). Its state is the last W−1 inputs, oldest first: a
+// token costs W multiply-adds a channel.
 type ShortConv struct {
 	Weight *tensor.Tensor // [channels, W]; the last column meets the current token
 	Bias   *tensor.Tensor // [channels], or nil
@@ -44,149 +46,187 @@ func (c *ShortConv) Params() Params {
 func (c *ShortConv) Forward(x *tensor.Tensor, st *tensor.Part) *tensor.Tensor {
 	const op = "nn.ShortConv"
 	tensor.Check(op, "x", x, -1, -1, c.Weight.Dim(0))
-	m := shortConv{B: x.Dim(0), T: x.Dim(1), C: x.Dim(2), W: c.Weight.Dim(1)}
+	m := shortConv{B: x.Dim(0), T: x.Dim(1), C: x.Dim(2), W: c.Weight.Dim(1), silu: c.SiLU}
+	if c.Bias != nil {
+		tensor.Check(op, "Bias", c.Bias, m.C)
+	}
 	y := tensor.Out(op, x.Shape(), x, c.Weight, c.Bias)
 	s := y.Scope()
 	before, after := st.Begin(s, op, m.B, m.W-1, m.C)
 	if y.IsFloat64() {
 		m.plain(y, x, after, c.Weight, c.Bias)
+		st.End(after)
+		if c.SiLU {
+			y = tensor.SiLU(y)
+		}
+		return y
+	}
+	if s.Recording() && before.NeedsGrad() {
+		y.Track() // even if the input and the weights are not
+	}
+	m.x, m.y, m.state = rowsOf(x), rowsOf(y), after.Data()
+	m.taps = s.Floats(m.W * m.C)
+	for ch := range m.C { // tap by tap, so that channels lie side by side
+		for j := range m.W {
+			m.taps[j*m.C+ch] = weightAt(c.Weight, ch, j)
+		}
+	}
+	if c.Bias != nil {
+		m.bias = c.Bias.Data()
+	}
+	workers := s.Workers()
+	if hw.Tasks(workers, m.blocks()*m.B, m.ns()) > 1 {
+		m.parallel(workers)
 	} else {
-		x = tensor.Contiguous(x)
-		// Tap by tap, so that channels lie side by side.
-		taps := s.Floats(m.W * m.C)
-		for ch := range m.C {
-			for j := range m.W {
-				taps[j*m.C+ch] = float32(c.Weight.Raw()[ch*m.W+j])
-			}
+		for b := range m.B {
+			m.piece(b, 0, m.C)
 		}
-		var bias []float32
-		if c.Bias != nil {
-			bias = c.Bias.Data()
-		}
-		if tasks := hw.Tasks(s.Workers(), m.B*m.T, 0.3*float64(m.C*m.W)); tasks > 1 {
-			m.parallel(s.Workers(), tasks, y.Data(), x.Data(), after.Data(), taps, bias)
-		} else {
-			m.rows(0, m.B*m.T, y.Data(), x.Data(), after.Data(), taps, bias)
-		}
-		m.shift(after.Data(), x.Data())
-		if y.Recording() {
-			in, out := x, y // not the SiLU of it
-			tensor.OnBackward(func() { m.backward(out, in, before, after, c.Weight, c.Bias, taps) }, out, after)
-		}
+	}
+	if y.Recording() {
+		saved, weight, bias := m, c.Weight, c.Bias
+		tensor.OnBackward(func() { saved.backward(x, y, before, after, weight, bias) }, y, after)
 	}
 	st.End(after)
-	if c.SiLU {
-		y = tensor.SiLU(y)
-	}
 	return y
 }
 
-type shortConv struct{ B, T, C, W int }
+// weightAt is element (i, j) of a weight of any type.
+func weightAt(w *tensor.Tensor, i, j int) float32 {
+	if w.DType() == tensor.F32 {
+		return w.Raw()[i*w.Strides()[0]+j]
+	}
+	return float32(w.At(i, j))
+}
 
-func (m shortConv) parallel(workers, tasks int, y, x, past, taps, bias []float32) {
-	hw.Parallel(workers, tasks, func(i int) {
-		lo, hi := hw.Range(i, tasks, m.B*m.T)
-		m.rows(lo, hi, y, x, past, taps, bias)
+// shortConv is one call: the kernels of internal/kernel/rec over blocks of channels.
+type shortConv struct {
+	B, T, C, W              int
+	silu                    bool
+	x, y                    rows
+	state, taps, bias, past []float32 // past: the state before, for the gradients
+}
+
+const convBlock = 64 // channels
+
+func (m *shortConv) blocks() int { return (m.C + convBlock - 1) / convBlock }
+
+// ns is about what a block costs.
+func (m *shortConv) ns() float64 { return float64(m.T*min(m.C, convBlock)) * (0.15*float64(m.W) + 0.5) }
+
+func (m *shortConv) parallel(workers int) {
+	c, n := *m, m.blocks()
+	hw.Parallel(workers, m.B*n, func(i int) {
+		lo := i % n * convBlock
+		c.piece(i/n, lo, min(lo+convBlock, c.C))
 	})
 }
 
-// at is the row of token t of sequence b, in x or, before it, in past.
-func (m shortConv) at(x, past []float32, b, t int) []float32 {
-	if t < 0 {
-		return past[(b*(m.W-1)+m.W-1+t)*m.C:][:m.C]
+// args are the kernel's, for channels lo to hi of sequence b.
+func (m *shortConv) args(b, lo, hi int) rec.ConvArgs {
+	a := rec.ConvArgs{
+		T: m.T, C: hi - lo, Width: m.W, SiLU: m.silu,
+		XStride: m.x.t, DstStride: m.y.t, WeightStride: m.C, StateStride: m.C,
+		Weights: m.taps[lo:], State: m.state[b*(m.W-1)*m.C:],
 	}
-	return x[(b*m.T+t)*m.C:][:m.C]
+	if m.W > 1 {
+		a.State = a.State[lo:]
+	}
+	if m.T > 0 {
+		a.X, a.Dst = m.x.data[b*m.x.b+lo:], m.y.data[b*m.y.b+lo:]
+	}
+	if m.bias != nil {
+		a.Bias = m.bias[lo:]
+	}
+	return a
 }
 
-func (m shortConv) rows(lo, hi int, y, x, past, taps, bias []float32) {
-	for r := lo; r < hi; r++ {
-		b, t := r/m.T, r%m.T
-		out := y[r*m.C:][:m.C]
-		vec.Mul(out, m.at(x, past, b, t-m.W+1), taps)
-		for j := 1; j < m.W; j++ {
-			vec.MulAdd(out, m.at(x, past, b, t-m.W+1+j), taps[j*m.C:])
-		}
-		if bias != nil {
-			vec.Add(out, out, bias)
-		}
-	}
+func (m *shortConv) piece(b, lo, hi int) {
+	a := m.args(b, lo, hi)
+	rec.Conv(&a)
 }
 
-// shift makes past the last W−1 inputs.
-func (m shortConv) shift(past, x []float32) {
-	n := m.W - 1
-	for b := range m.B {
-		p := past[b*n*m.C:][:n*m.C]
-		if m.T >= n {
-			copy(p, x[((b+1)*m.T-n)*m.C:][:n*m.C])
-		} else {
-			copy(p, p[m.T*m.C:])
-			copy(p[(n-m.T)*m.C:], x[b*m.T*m.C:][:m.T*m.C])
-		}
-	}
-}
-
-func (m shortConv) backward(y, x, before, after, weight, bias *tensor.Tensor, taps []float32) {
-	dx, dw, dpast := gradOf(x), gradOf(weight), gradOf(before)
-	past := make([]float32, m.B*(m.W-1)*m.C)
+func (m *shortConv) backward(x, y, before, after, weight, bias *tensor.Tensor) {
+	g := convGrads{shortConv: *m, dy: rowsOf(y.Grad())}
+	s := y.Scope()
+	past := m.B * (m.W - 1) * m.C
+	g.state, g.dstate = s.Floats(past), s.Floats(past)
+	clear(g.state)
+	clear(g.dstate)
 	if before != nil {
-		copy(past, before.Data())
+		copy(g.state, before.Data())
 	}
-	if after.HasGrad() { // what was kept came from x or from the past
-		d := after.Grad().Data()
-		for b := range m.B {
-			for i := range m.W - 1 {
-				row := d[(b*(m.W-1)+i)*m.C:][:m.C]
-				if to := m.gradAt(dx, dpast, b, m.T-m.W+1+i); to != nil {
-					vec.Add(to, to, row)
-				}
-			}
+	if after.HasGrad() {
+		copy(g.dstate, after.Grad().Data())
+	}
+	g.dx, g.hasX = gradRows(x)
+	if weight.NeedsGrad() {
+		g.dtaps = s.Floats(m.W * m.C)
+		clear(g.dtaps)
+	}
+	if bias.NeedsGrad() {
+		g.dbias = bias.Grad().Data()
+	}
+	// A block's channels see all sequences in order: the same sums for any number of workers.
+	workers, n := s.Workers(), m.blocks()
+	if hw.Tasks(workers, n, 4*float64(m.B)*m.ns()) > 1 {
+		hw.Parallel(workers, n, g.block)
+	} else {
+		for i := range n {
+			g.block(i)
 		}
 	}
-	if !y.HasGrad() {
-		return
-	}
-	dy := y.Grad().Data()
-	dtaps := make([]float32, m.W*m.C)
-	for r := range m.B * m.T {
-		b, t := r/m.T, r%m.T
-		d := dy[r*m.C:][:m.C]
-		for j := range m.W {
-			if to := m.gradAt(dx, dpast, b, t-m.W+1+j); to != nil {
-				vec.MulAdd(to, d, taps[j*m.C:])
-			}
-			if dw != nil {
-				vec.MulAdd(dtaps[j*m.C:][:m.C], d, m.at(x.Data(), past, b, t-m.W+1+j))
-			}
-		}
-		if db := gradOf(bias); db != nil {
-			vec.Add(db, db, d)
-		}
-	}
-	if dw != nil {
+	if g.dtaps != nil {
+		dw := weight.Grad()
+		d, stride := dw.Raw(), dw.Strides()[0]
 		for c := range m.C {
 			for j := range m.W {
-				dw[c*m.W+j] += dtaps[j*m.C+c]
+				d[c*stride+j] += g.dtaps[j*m.C+c]
 			}
 		}
 	}
-}
-
-func (m shortConv) gradAt(dx, dpast []float32, b, t int) []float32 {
-	if t < 0 && dpast == nil || t >= 0 && dx == nil {
-		return nil
+	if before.NeedsGrad() {
+		d := before.Grad().Data()
+		vec.Add(d, d, g.dstate)
 	}
-	return m.at(dx, dpast, b, t)
 }
 
-func gradOf(t *tensor.Tensor) []float32 {
-	if !t.NeedsGrad() {
-		return nil
+type convGrads struct {
+	shortConv
+	dy, dx               rows
+	hasX                 bool
+	dstate, dtaps, dbias []float32
+}
+
+func (g *convGrads) block(i int) {
+	lo := i * convBlock
+	hi := min(lo+convBlock, g.C)
+	for b := range g.B {
+		a := g.args(b, lo, hi)
+		d := rec.ConvGrads{
+			State:     g.dstate[b*(g.W-1)*g.C:],
+			DstStride: g.dy.t, XStride: g.dx.t, WeightStride: g.C, StateStride: g.C,
+		}
+		if g.W > 1 {
+			d.State = d.State[lo:]
+		}
+		if g.T > 0 {
+			d.Dst = g.dy.data[b*g.dy.b+lo:]
+			if g.hasX {
+				d.X = g.dx.data[b*g.dx.b+lo:]
+			}
+		}
+		if g.dtaps != nil {
+			d.Weights = g.dtaps[lo:]
+		}
+		if g.dbias != nil {
+			d.Bias = g.dbias[lo:]
+		}
+		rec.ConvBackward(&a, &d)
 	}
-	return t.Grad().Data()
 }
 
-func (m shortConv) plain(y, x, after, weight, bias *tensor.Tensor) {
+// plain is the equation, in float64.
+func (m *shortConv) plain(y, x, after, weight, bias *tensor.Tensor) {
 	xs, past, w := x.Values64(), append([]float64(nil), after.Values64()...), weight.Values64()
 	out, last := make([]float64, len(xs)), make([]float64, len(past))
 	at := func(b, t, c int) float64 {
@@ -213,57 +253,4 @@ func (m shortConv) plain(y, x, after, weight, bias *tensor.Tensor) {
 	}
 	y.SetValues64(out)
 	after.SetValues64(last)
-}
-
-// TokenShift is the sequence one token late: row t is x_{t−1}, row 0 what st
-// holds, [batch, channels], zeros at the start of a sequence (RWKV).
-func TokenShift(x *tensor.Tensor, st *tensor.Part) *tensor.Tensor {
-	const op = "nn.TokenShift"
-	tensor.Check(op, "x", x, -1, -1, -1)
-	B, T, C := x.Dim(0), x.Dim(1), x.Dim(2)
-	y := tensor.Out(op, x.Shape(), x)
-	before, after := st.Begin(y.Scope(), op, B, C)
-	if T > 0 {
-		y.Narrow(1, 1, T).SetFrom(x.Narrow(1, 0, T-1))
-		y.Narrow(1, 0, 1).Reshape(B, C).SetFrom(after)
-		after.SetFrom(x.Narrow(1, T-1, T).Reshape(B, C))
-	}
-	if y.Recording() {
-		tensor.OnBackward(func() {
-			add := func(dst, src *tensor.Tensor) {
-				if dst == nil || T == 0 {
-					return
-				}
-				data, n, c, stride, ok := dst.Rows()
-				from := src.Float32s()
-				if !ok {
-					panic("nn: rows of a slice of time do not collapse")
-				}
-				for i := range n {
-					vec.Add(data[i*stride:][:c], data[i*stride:][:c], from[i*c:])
-				}
-			}
-			dx := x.Grad()
-			if y.HasGrad() {
-				dy := y.Grad()
-				for b := range B {
-					if T > 0 && dx != nil {
-						add(dx.Narrow(0, b, b+1).Narrow(1, 0, T-1), dy.Narrow(0, b, b+1).Narrow(1, 1, T))
-					}
-				}
-				if T > 0 && before.NeedsGrad() {
-					add(before.Grad(), dy.Narrow(1, 0, 1))
-				}
-			}
-			if after.HasGrad() && T > 0 && dx != nil {
-				add(dx.Narrow(1, T-1, T), after.Grad())
-			}
-			if after.HasGrad() && T == 0 && before.NeedsGrad() {
-				g, d := before.Grad().Data(), after.Grad().Data()
-				vec.Add(g, g, d)
-			}
-		}, y, after)
-	}
-	st.End(after)
-	return y
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/subquad/subquad/tensor"
 )
@@ -238,7 +239,9 @@ type RMSNormGated struct {
 func (n *RMSNormGated) Forward(x, z *tensor.Tensor) *tensor.Tensor {
 	groups := 1
 	if n.GroupSize > 0 {
-		groups = x.Dim(-1) / n.GroupSize
+		if groups = x.Dim(-1) / n.GroupSize; groups*n.GroupSize != x.Dim(-1) {
+			panic(&tensor.ShapeError{Op: "nn.RMSNormGated", Arg: "x", Got: slices.Clone(x.Shape()), Want: fmt.Sprintf("a last axis of whole groups of %d", n.GroupSize)})
+		}
 	}
 	gate := tensor.SiLU(z)
 	if n.NormBeforeGate {
@@ -328,7 +331,7 @@ func (m *MLP) Params() Params {
 func GLU(x *tensor.Tensor) *tensor.Tensor {
 	n := x.Dim(-1)
 	if n%2 != 0 {
-		panic(&tensor.ShapeError{Op: "nn.GLU", Arg: "x", Got: x.Shape(), Want: "an even last axis"})
+		panic(&tensor.ShapeError{Op: "nn.GLU", Arg: "x", Got: slices.Clone(x.Shape()), Want: "an even last axis"})
 	}
 	return tensor.Mul(x.Narrow(-1, 0, n/2), tensor.Sigmoid(x.Narrow(-1, n/2, n)))
 }

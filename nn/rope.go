@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/tensor"
 )
 
@@ -15,19 +16,18 @@ import (
 func RoPE(x *tensor.Tensor, pos []int64, base float64, interleaved bool) *tensor.Tensor {
 	const op = "nn.RoPE"
 	tensor.Check(op, "x", x, -1, -1, -1, -1)
-	r := rope{B: x.Dim(0), T: x.Dim(1), H: x.Dim(2), D: x.Dim(3), interleaved: interleaved}
+	r := rope{B: x.Dim(0), T: x.Dim(1), H: x.Dim(2), D: x.Dim(3), pos: pos, base: base, interleaved: interleaved}
 	if r.D%2 != 0 || pos != nil && len(pos) != r.B {
 		panic(&tensor.ShapeError{Op: op, Arg: "x, pos", Got: []int{r.B, r.T, r.H, r.D, len(pos)}, Want: fmt.Sprintf("an even last axis, and %d positions or none", r.B)})
 	}
 	y := tensor.Out(op, x.Shape(), x)
-	s := y.Scope()
 	if y.IsFloat64() {
 		out := x.Float64s()
 		for i := range r.B * r.T {
 			for h := range r.H {
 				row := out[(i*r.H+h)*r.D:][:r.D]
 				for k := range r.D / 2 {
-					sin, cos := math.Sincos(r.angle(pos, base, i, k))
+					sin, cos := math.Sincos(r.position(i) * r.frequency(k))
 					a, b := r.pair(k)
 					row[a], row[b] = row[a]*cos-row[b]*sin, row[a]*sin+row[b]*cos
 				}
@@ -36,33 +36,12 @@ func RoPE(x *tensor.Tensor, pos []int64, base float64, interleaved bool) *tensor
 		y.SetValues64(out)
 		return y
 	}
-	// cos and sin of each position and pair, shared by the heads.
-	table := s.Floats(r.B * r.T * r.D)
-	for i := range r.B * r.T {
-		for k := range r.D / 2 {
-			sin, cos := math.Sincos(r.angle(pos, base, i, k))
-			table[i*r.D+2*k], table[i*r.D+2*k+1] = float32(cos), float32(sin)
-		}
-	}
-	y.SetFrom(x)
-	r.turn(y.Data(), table, 1)
+	r.run(y.Scope().Workers(), rowsOf(y), rowsOf(x), 1, false)
 	if y.Recording() {
-		tensor.OnBackward(func() { // back by the same angles
-			g := y.Grad().Float32s()
-			r.turn(g, table, -1)
-			dx := x.Grad()
-			strides, i := dx.Strides(), 0
-			for b := range r.B {
-				for t := range r.T {
-					for h := range r.H {
-						row := dx.Raw()[b*strides[0]+t*strides[1]+h*strides[2]:][:r.D]
-						for c := range row {
-							row[c] += g[i]
-							i++
-						}
-					}
-				}
-			}
+		back := r
+		back.pos = append([]int64(nil), pos...) // the caller's may move on
+		tensor.OnBackward(func() {              // back by the same angles
+			back.run(y.Scope().Workers(), rowsOf(x.Grad()), rowsOf(y.Grad()), -1, true)
 		}, y)
 	}
 	return y
@@ -70,35 +49,77 @@ func RoPE(x *tensor.Tensor, pos []int64, base float64, interleaved bool) *tensor
 
 type rope struct {
 	B, T, H, D  int
+	pos         []int64
+	base        float64
 	interleaved bool
 }
 
-func (r rope) angle(pos []int64, base float64, i, k int) float64 {
-	p := float64(i % r.T)
-	if pos != nil {
-		p += float64(pos[i/r.T])
+func (r *rope) position(i int) float64 {
+	p := i % r.T
+	if len(r.pos) > 0 {
+		return float64(r.pos[i/r.T] + int64(p))
 	}
-	return p * math.Pow(base, -2*float64(k)/float64(r.D))
+	return float64(p)
 }
 
+func (r *rope) frequency(k int) float64 { return math.Pow(r.base, -2*float64(k)/float64(r.D)) }
+
 // pair is the two channels of pair k.
-func (r rope) pair(k int) (a, b int) {
+func (r *rope) pair(k int) (a, b int) {
 	if r.interleaved {
 		return 2 * k, 2*k + 1
 	}
 	return k, k + r.D/2
 }
 
-// turn rotates rows in place; sign −1 turns back.
-func (r rope) turn(x, table []float32, sign float32) {
-	for i := range r.B * r.T {
-		t := table[i*r.D:][:r.D]
-		for h := range r.H {
-			row := x[(i*r.H+h)*r.D:][:r.D]
-			for k := range r.D / 2 {
-				cos, sin := t[2*k], sign*t[2*k+1]
-				a, b := r.pair(k)
-				row[a], row[b] = row[a]*cos-row[b]*sin, row[a]*sin+row[b]*cos
+// run rotates the rows of src into those of dst, or adds them; sign −1 turns back.
+func (r *rope) run(workers int, dst, src rows, sign float64, add bool) {
+	n := r.B * r.T
+	if tasks := hw.Tasks(workers, n, float64(r.D)*(8+float64(r.H))); tasks > 1 {
+		r.parallel(workers, tasks, dst, src, sign, add)
+	} else {
+		r.turn(0, n, dst, src, sign, add)
+	}
+}
+
+func (r *rope) parallel(workers, tasks int, dst, src rows, sign float64, add bool) {
+	c := *r
+	hw.Parallel(workers, tasks, func(i int) {
+		lo, hi := hw.Range(i, tasks, c.B*c.T)
+		c.turn(lo, hi, dst, src, sign, add)
+	})
+}
+
+const ropeBlock = 64 // pairs whose sines are shared by the heads of a token
+
+// turn takes tokens lo to hi, of all sequences one after the other.
+func (r *rope) turn(lo, hi int, dst, src rows, sign float64, add bool) {
+	var freq [ropeBlock]float64
+	var cos, sin [ropeBlock]float32
+	for first := 0; first < r.D/2; first += ropeBlock {
+		n := min(ropeBlock, r.D/2-first)
+		for k := range n {
+			freq[k] = sign * r.frequency(first+k)
+		}
+		for i := lo; i < hi; i++ {
+			p := r.position(i)
+			for k := range n {
+				s, c := math.Sincos(p * freq[k])
+				sin[k], cos[k] = float32(s), float32(c)
+			}
+			for h := range r.H {
+				from, to := src.head(i/r.T, i%r.T, h), dst.head(i/r.T, i%r.T, h)
+				for k := range n {
+					a, b := r.pair(first + k)
+					u := from[a]*cos[k] - from[b]*sin[k]
+					v := from[a]*sin[k] + from[b]*cos[k]
+					if add {
+						to[a] += u
+						to[b] += v
+					} else {
+						to[a], to[b] = u, v
+					}
+				}
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"regexp"
 	"strings"
 
 	"github.com/subquad/subquad/lm/checkpoint"
@@ -19,13 +20,17 @@ type refCase struct {
 	Noise map[string]any `json:"f32_vs_f64"` // error of the reference's own float32 run, by tensor
 }
 
+var bareNaN = regexp.MustCompile(`([:\[,]\s*)NaN\b`)
+
 func openCase(name, path string) (*refCase, error) {
 	f, err := checkpoint.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	c := &refCase{name: name, file: f}
-	if err := json.Unmarshal([]byte(f.Metadata()["config"]), c); err != nil {
+	// Python writes NaN, for which JSON has no word.
+	config := bareNaN.ReplaceAllString(f.Metadata()["config"], "${1}null")
+	if err := json.Unmarshal([]byte(config), c); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: config: %w", path, err)
 	}

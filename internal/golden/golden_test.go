@@ -15,7 +15,7 @@ import (
 // fails, and so does a listed op that is bound.
 var missing = []string{
 	// operators
-	"fft", "hippo_legs", "mamba3_siso", "s4_dplr_kernel", "selective_state_update",
+	"hippo_legs", "mamba3_siso", "s4_dplr_kernel", "selective_state_update",
 	// layers
 	"falcon_mamba_layer", "gated_deltanet_layer", "jamba_mamba_layer", "jrt_prefix_linear_attention_layer",
 	"kda_kimi_layer", "mamba2_layer", "rwkv5_channel_mix", "rwkv5_time_mix", "rwkv6_channel_mix", "rwkv6_time_mix",

@@ -2,11 +2,13 @@ package golden
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
 
+	"github.com/subquad/subquad/fft"
 	"github.com/subquad/subquad/lm"
 	"github.com/subquad/subquad/ssm"
 	"github.com/subquad/subquad/tensor"
@@ -14,7 +16,56 @@ import (
 
 // direct runs cases that are not sequences.
 var direct = map[string]func(c *refCase) result{
+	"fft":        fourier,
 	"s4d_kernel": s4dKernel,
+}
+
+// fourier compares complex, real and inverse transforms of each length in the file.
+func fourier(c *refCase) (r result) {
+	for _, name := range c.file.Names() {
+		size, ok := strings.CutPrefix(name, "in.re.")
+		if !ok {
+			continue
+		}
+		float32s := func(name string) []float32 {
+			var x []float32
+			for _, v := range c.float64s(name) {
+				x = append(x, float32(v))
+			}
+			return x
+		}
+		n := product(c.shape(name))
+		p, err1 := fft.NewPlan(n)
+		real, err2 := fft.NewRealPlan(n)
+		if err := errors.Join(err1, err2); err != nil {
+			return result{bad: []string{err.Error()}}
+		}
+		check := func(kind string, re, im []float32) {
+			if !c.has("out." + kind + "." + size + ".re") {
+				return
+			}
+			// One complex number: both parts over the larger's scale.
+			var got, want []float64
+			for i := range re {
+				got = append(got, float64(re[i]), float64(im[i]))
+			}
+			wr, wi := c.float64s("out."+kind+"."+size+".re"), c.float64s("out."+kind+"."+size+".im")
+			for i := range wr {
+				want = append(want, wr[i], wi[i])
+			}
+			r.check(c, &r.whole, "out."+kind+"."+size, got, want, 1e-6)
+		}
+		re, im := float32s(name), float32s("in.im."+size)
+		p.Forward(re, im, 1)
+		check("fft", re, im)
+		re, im = float32s(name), float32s("in.im."+size)
+		p.Inverse(re, im, 1)
+		check("ifft", re, im)
+		re, im = make([]float32, n/2+1), make([]float32, n/2+1)
+		real.Forward(re, im, float32s(name), 1)
+		check("rfft", re, im)
+	}
+	return r
 }
 
 // s4dKernel compares the discretised constants, the convolution kernel with its
