@@ -103,7 +103,7 @@ type shortConv struct {
 	B, T, C, W              int
 	silu                    bool
 	x, y                    rows
-	state, taps, bias, past []float32 // past: the state before, for the gradients
+	state, taps, bias []float32
 }
 
 const convBlock = 64 // channels
