@@ -100,9 +100,9 @@ func weightAt(w *tensor.Tensor, i, j int) float32 {
 
 // shortConv is one call: the kernels of internal/kernel/rec over blocks of channels.
 type shortConv struct {
-	B, T, C, W              int
-	silu                    bool
-	x, y                    rows
+	B, T, C, W        int
+	silu              bool
+	x, y              rows
 	state, taps, bias []float32
 }
 
