@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"github.com/subquad/subquad/internal/race"
 )
 
 // TestMain lets the test binary run itself under another SUBQUAD_HW.
@@ -299,7 +301,7 @@ func TestParallelAllocates(t *testing.T) {
 	var n atomic.Int64
 	f := func(int) { n.Add(1) }
 	Parallel(2, 2, f)
-	if a := testing.AllocsPerRun(200, func() { Parallel(2, 8, f) }); a >= 1 && !raceEnabled {
+	if a := testing.AllocsPerRun(200, func() { Parallel(2, 8, f) }); a >= 1 && !race.Enabled {
 		t.Errorf("%v allocations a call", a)
 	}
 }

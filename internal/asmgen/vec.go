@@ -184,6 +184,15 @@ func (g *vecGen) log1p(t, a, b, d int) {
 	g.r3("VADDPS", e, a, d)
 }
 
+// silu: x = x·σ(x), with registers 2 to 5 as scratch.
+func (g *vecGen) silu(x int) {
+	g.clampLow(-104, x)
+	g.not(x, 4, signBit)
+	g.exp(4, 5, 2, 3)
+	g.c3("VADDPS", 1, 2, 2)
+	g.r3("VDIVPS", 2, x, x)
+}
+
 // vecSpare is a register that bodies may use in passing.
 const vecSpare = 14
 
@@ -289,15 +298,8 @@ func vecAMD64(f *file) {
 			g.r3("VDIVPS", 2, 3, 3)
 			return 3
 		})
-		silu := func(x int) {
-			g.clampLow(-104, x)
-			g.not(x, 4, signBit)
-			g.exp(4, 5, 2, 3)
-			g.c3("VADDPS", 1, 2, 2)
-			g.r3("VDIVPS", 2, x, x)
-		}
-		g.unary("silu", func(int) int { silu(0); return 0 })
-		g.binary("siluMul", func(x, y int) int { silu(y); g.r3("VMULPS", y, x, x); return x })
+		g.unary("silu", func(int) int { g.silu(0); return 0 })
+		g.binary("siluMul", func(x, y int) int { g.silu(y); g.r3("VMULPS", y, x, x); return x })
 		g.unary("softplus", func(int) int {
 			g.and(0, 1, absMask)
 			g.not(1, 1, signBit)
@@ -334,10 +336,15 @@ func vecAMD64(f *file) {
 		g.reduce("dot", true, func(acc, x, y int) { g.r3("VFMADD231PS", y, x, acc) })
 		g.reduce("sum", false, func(acc, x, _ int) { g.r3("VADDPS", x, acc, acc) })
 	}
-	for i, c := range consts.values {
-		f.p("DATA vecConsts<>+%d(SB)/4, $0x%08x // %v", 4*i, math.Float32bits(c), c)
+	consts.table(f)
+}
+
+// table prints the constants, and the masks of AVX2's last vectors.
+func (c *vecConsts) table(f *file) {
+	for i, v := range c.values {
+		f.p("DATA vecConsts<>+%d(SB)/4, $0x%08x // %v", 4*i, math.Float32bits(v), v)
 	}
-	f.p("GLOBL vecConsts<>(SB), RODATA|NOPTR, $%d", 4*len(consts.values))
+	f.p("GLOBL vecConsts<>(SB), RODATA|NOPTR, $%d", 4*len(c.values))
 	for i := range 16 {
 		m := 0
 		if i < 8 {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/race"
 )
 
 // levels runs f at every level of this machine.
@@ -130,7 +131,7 @@ func bools(f func(acc, ta, tb bool)) {
 }
 
 func sizes(small bool) []int {
-	if small || raceEnabled {
+	if small || race.Enabled {
 		return []int{1, 3, 4, 5, 8, 13, 17}
 	}
 	return []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}
@@ -180,7 +181,7 @@ func TestWorkersGiveTheSameBits(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 6))
 		for _, s := range [][3]int{{1, 9000, 700}, {300, 300, 300}, {6, 3000, 520}, {4000, 3, 600}, {40, 2100, 260}, {1500, 50, 300}} {
-			if raceEnabled && hw.Current() == hw.Portable {
+			if race.Enabled && hw.Current() == hw.Portable {
 				s = [3]int{s[0], min(s[1], 300), min(s[2], 40)}
 			}
 			bools(func(acc, ta, tb bool) {
@@ -280,7 +281,7 @@ func TestMulHalf(t *testing.T) {
 		r := rand.New(rand.NewPCG(13, 14))
 		all := append([][3]int(nil), shapes...)
 		for m := 1; m < 10; m++ {
-			for k := 1; k < 70 && !raceEnabled; k++ {
+			for k := 1; k < 70 && !race.Enabled; k++ {
 				all = append(all, [3]int{m, 1 + (m*k)%19, k})
 			}
 		}
@@ -442,7 +443,7 @@ func TestOneWorkerAllocatesNothing(t *testing.T) {
 						MulPacked(1, acc, p.m, p.a, p.lda, pk, p.c, p.ldc)
 					}
 				})
-				if n != 0 && !raceEnabled {
+				if n != 0 && !race.Enabled {
 					t.Fatalf("%v ta=%v tb=%v: %g allocations", s, ta, tb, n)
 				}
 			})

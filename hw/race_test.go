@@ -1,6 +1,0 @@
-//go:build race
-
-package hw
-
-// The race detector makes sync.Pool forget at random.
-const raceEnabled = true

@@ -1,0 +1,515 @@
+package main
+
+import (
+	"fmt"
+	"math"
+)
+
+func init() { register("internal/kernel/rec/rec_amd64.s", "!purego", recAMD64) }
+
+// recGen prints recurrences. Every function takes the address of a struct of
+// pointers, counts and strides in bytes (internal/kernel/rec/rec_amd64.go),
+// walks the tokens with DI at the struct and SI the token's number, and works
+// on one vector of channels, or some vectors side by side. The variant Part
+// works on the first lanes of one vector: its loads and stores are masked, by
+// K1 (AVX-512) or register 13 (AVX2).
+type recGen struct {
+	*vecGen
+	part   bool
+	fields map[string]int // offset of each field of the struct
+}
+
+func (g *recGen) name(s string) string {
+	s += g.suffix()
+	if g.part {
+		s += "Part"
+	}
+	return s
+}
+
+// open begins a function whose struct has these fields, of 8 bytes each.
+func (g *recGen) open(name, typ string, fields ...string) {
+	g.fields = map[string]int{}
+	for i, f := range fields {
+		g.fields[f] = 8 * i
+	}
+	g.text(g.name(name), "func "+g.name(name)+"(c *"+typ+")", 8)
+	g.i("MOVQ c+0(FP), DI")
+	g.i("LEAQ vecConsts<>(SB), AX")
+	if !g.part {
+		return
+	}
+	g.i("MOVQ %s, CX", g.f("lanes"))
+	if g.wide {
+		g.i("MOVL $1, DX")
+		g.i("SHLL CX, DX")
+		g.i("DECL DX")
+		g.i("KMOVW DX, K1")
+	} else {
+		g.i("LEAQ vecMasks<>+32(SB), DX")
+		g.i("SHLQ $2, CX")
+		g.i("SUBQ CX, DX")
+		g.i("VMOVUPS (DX), Y13")
+	}
+}
+
+func (g *recGen) close() {
+	g.i("VZEROUPPER")
+	g.i("RET")
+}
+
+// f is a field of the struct as an operand.
+func (g *recGen) f(name string) string {
+	o, ok := g.fields[name]
+	if !ok {
+		panic("no field " + name)
+	}
+	return fmt.Sprintf("%d(DI)", o)
+}
+
+// row: reg = pointer field + token × stride field.
+func (g *recGen) row(ptr, stride, reg string) {
+	g.i("MOVQ SI, %s", reg)
+	g.i("IMULQ %s, %s", g.f(stride), reg)
+	g.i("ADDQ %s, %s", g.f(ptr), reg)
+}
+
+func (g *recGen) load(addr string, r int) {
+	switch {
+	case !g.part:
+		g.i("VMOVUPS %s, %s", addr, g.r(r))
+	case g.wide:
+		g.i("VMOVUPS.Z %s, K1, %s", addr, g.r(r))
+	default:
+		g.i("VMASKMOVPS %s, Y13, %s", addr, g.r(r))
+	}
+}
+
+func (g *recGen) store(r int, addr string) {
+	switch {
+	case !g.part:
+		g.i("VMOVUPS %s, %s", g.r(r), addr)
+	case g.wide:
+		g.i("VMOVUPS %s, K1, %s", g.r(r), addr)
+	default:
+		g.i("VMASKMOVPS %s, Y13, %s", g.r(r), addr)
+	}
+}
+
+// loadField loads the vector at a pointer field, by way of DX.
+func (g *recGen) loadField(name string, r int) {
+	g.i("MOVQ %s, DX", g.f(name))
+	g.load("(DX)", r)
+}
+
+func (g *recGen) storeField(r int, name string) {
+	g.i("MOVQ %s, DX", g.f(name))
+	g.store(r, "(DX)")
+}
+
+func (g *recGen) bcast(addr string, r int) { g.i("VBROADCASTSS %s, %s", addr, g.r(r)) }
+
+// tokens loops over the tokens.
+func (g *recGen) tokens(body func()) {
+	loop := g.label("token")
+	g.i("XORQ SI, SI")
+	g.p("%s:", loop)
+	body()
+	g.i("INCQ SI")
+	g.i("CMPQ SI, %s", g.f("T"))
+	g.i("JLT %s", loop)
+}
+
+// exp2C are the coefficients of 2^x on [−½, ½] (Cephes, exp2f.c), highest
+// first; the last is exact, so that a decay near 1 is right to its last bit.
+var exp2C = []float32{1.535336188319500e-4, 1.339887440266574e-3, 9.618437357674640e-3, 5.550332471162809e-2, 2.402264791363012e-1, 6.931472028550421e-1, 1}
+
+// exp2Regs is the first of the registers that hold exp2C with AVX-512; the
+// last holds the lower bound.
+const exp2Regs = 24
+
+func (g *recGen) exp2Setup() {
+	if g.wide {
+		for i, c := range exp2C {
+			g.set(c, exp2Regs+i)
+		}
+		g.set(-150, exp2Regs+7)
+	}
+}
+
+// exp2: q = 2^x; x is overwritten, n is scratch. Below 2^−127 it is 0 with AVX2.
+func (g *recGen) exp2(x, n, q int) {
+	if g.wide {
+		g.r3("VMAXPS", x, exp2Regs+7, x)
+		g.i("VRNDSCALEPS $8, %s, %s", g.r(x), g.r(n))
+		g.r3("VSUBPS", n, x, x)
+		g.i("VMOVAPS %s, %s", g.r(exp2Regs), g.r(q))
+		for i := range exp2C[1:] {
+			g.r3("VFMADD213PS", exp2Regs+1+i, x, q)
+		}
+		g.r3("VSCALEFPS", n, q, q)
+		return
+	}
+	g.clampLow(-127, x)
+	g.clampHigh(128, x)
+	// Adding 1.5·2²³ + 127 leaves the exponent of 2^n in the low bits.
+	const magic = 3<<22 + 127
+	g.c3("VADDPS", magic, x, n)
+	g.c3("VSUBPS", magic, n, q)
+	g.r3("VSUBPS", q, x, x)
+	g.horner(x, q, exp2C...)
+	g.i("VPSLLD $23, %s, %s", g.r(n), g.r(n))
+	g.r3("VMULPS", n, q, q)
+}
+
+// selective prints Mamba's scan of one vector of channels. Register 4: dt·log₂e, 5: dt·x, 6: y, 7: D.
+func (g *recGen) selective() {
+	g.open("selective", "selectiveCall", "h", "a", "dt", "x", "y", "b", "c", "d", "T", "N", "hs", "as", "dts", "xs", "ys", "bs", "cs", "lanes")
+	g.exp2Setup()
+	g.loadField("d", 7)
+	g.tokens(func() {
+		g.row("dt", "dts", "R8")
+		g.row("x", "xs", "R9")
+		g.row("b", "bs", "R10")
+		g.row("c", "cs", "R11")
+		g.load("(R8)", 4)
+		g.load("(R9)", 5)
+		g.r3("VMULPS", 5, 7, 6)
+		g.r3("VMULPS", 5, 4, 5)
+		g.c3("VMULPS", math.Log2E, 4, 4)
+		g.i("MOVQ %s, R8", g.f("h"))
+		g.i("MOVQ %s, R9", g.f("a"))
+		g.i("MOVQ %s, R12", g.f("hs"))
+		g.i("MOVQ %s, R13", g.f("as"))
+		g.i("MOVQ %s, BX", g.f("N"))
+		g.i("XORQ CX, CX")
+		state := g.label("state")
+		g.i("PCALIGN $32")
+		g.p("%s:", state)
+		g.load("(R9)", 0)
+		g.r3("VMULPS", 4, 0, 0)
+		g.exp2(0, 1, 2)
+		g.load("(R8)", 3)
+		if g.wide {
+			g.i("VMULPS.BCST (R10)(CX*4), Z5, Z0")
+			g.r3("VFMADD213PS", 0, 2, 3) // h = p·h + dt·x·B
+			g.i("VFMADD231PS.BCST (R11)(CX*4), Z3, Z6")
+		} else {
+			g.bcast("(R10)(CX*4)", 0)
+			g.r3("VMULPS", 5, 0, 0)
+			g.r3("VFMADD213PS", 0, 2, 3)
+			g.bcast("(R11)(CX*4)", 1)
+			g.r3("VFMADD231PS", 1, 3, 6)
+		}
+		g.store(3, "(R8)")
+		g.i("ADDQ R12, R8")
+		g.i("ADDQ R13, R9")
+		g.i("INCQ CX")
+		g.i("CMPQ CX, BX")
+		g.i("JLT %s", state)
+		g.row("y", "ys", "R8")
+		g.store(6, "(R8)")
+	})
+	g.close()
+}
+
+// reads are the moments at which the output reads the state.
+const (
+	readNever  = "None"
+	readAfter  = "After"
+	readBefore = "Before"
+)
+
+// matrix prints the recurrence on a matrix state, width vectors of columns at
+// a time. Registers: z 0…, o 4…, decay 8, b 9, k 10, q 11, state 12, v 16… or
+// (one of them) 14.
+func (g *recGen) matrix(width int, rankOne bool, read string) {
+	name := "matrix"
+	if rankOne {
+		name += "RankOne"
+	}
+	g.open(name+read, "matrixCall", "s", "q", "k", "d", "a", "b", "v", "o", "T", "K", "ss", "qs", "ks", "ds", "as", "bs", "vs", "os", "dstep", "lanes")
+	at := func(ptr string, j int) string { return fmt.Sprintf("%d(%s)", j*g.bytes(), ptr) }
+	const z, o, d, b, k, q, s = 0, 4, 8, 9, 10, 11, 12
+	v := 16
+	if width == 1 {
+		v = 14
+	}
+	g.tokens(func() {
+		g.row("k", "ks", "R10")
+		g.row("d", "ds", "R11")
+		g.row("v", "vs", "DX")
+		if read != readNever {
+			g.row("q", "qs", "R9")
+		}
+		g.i("MOVQ %s, AX", g.f("ss"))
+		g.i("MOVQ %s, BX", g.f("K"))
+		if rankOne {
+			g.row("a", "as", "R12")
+			g.row("b", "bs", "R13")
+			for j := range width {
+				g.zero(z + j)
+			}
+			g.i("MOVQ %s, R8", g.f("s"))
+			g.i("XORQ CX, CX")
+			loop := g.label("correct")
+			g.i("PCALIGN $32")
+			g.p("%s:", loop)
+			g.bcast("(R12)(CX*4)", b)
+			for j := range width {
+				if g.part {
+					g.load(at("R8", j), s)
+					g.r3("VFMADD231PS", s, b, z+j)
+				} else {
+					g.i("VFMADD231PS %s, %s, %s", at("R8", j), g.r(b), g.r(z+j))
+				}
+			}
+			g.i("ADDQ AX, R8")
+			g.i("INCQ CX")
+			g.i("CMPQ CX, BX")
+			g.i("JLT %s", loop)
+		}
+		if g.wide || width == 1 {
+			for j := range width {
+				g.load(at("DX", j), v+j)
+			}
+		}
+		if read != readNever {
+			for j := range width {
+				g.zero(o + j)
+			}
+		}
+		g.i("MOVQ %s, R8", g.f("s"))
+		g.i("MOVQ %s, R12", g.f("dstep"))
+		g.i("XORQ CX, CX")
+		loop := g.label("row")
+		g.i("PCALIGN $32")
+		g.p("%s:", loop)
+		g.bcast("(R11)", d)
+		g.bcast("(R10)(CX*4)", k)
+		if rankOne {
+			g.bcast("(R13)(CX*4)", b)
+		}
+		if read != readNever {
+			g.bcast("(R9)(CX*4)", q)
+		}
+		for j := range width {
+			g.load(at("R8", j), s)
+			if read == readBefore {
+				g.r3("VFMADD231PS", s, q, o+j)
+			}
+			g.r3("VMULPS", d, s, s)
+			if rankOne {
+				g.r3("VFMADD231PS", z+j, b, s)
+			}
+			if g.wide || width == 1 {
+				g.r3("VFMADD231PS", v+j, k, s)
+			} else {
+				g.i("VFMADD231PS %s, %s, %s", at("DX", j), g.r(k), g.r(s))
+			}
+			g.store(s, at("R8", j))
+			if read == readAfter {
+				g.r3("VFMADD231PS", s, q, o+j)
+			}
+		}
+		g.i("ADDQ AX, R8")
+		g.i("ADDQ R12, R11")
+		g.i("INCQ CX")
+		g.i("CMPQ CX, BX")
+		g.i("JLT %s", loop)
+		if read != readNever {
+			g.row("o", "os", "R8")
+			for j := range width {
+				g.store(o+j, at("R8", j))
+			}
+		}
+	})
+	g.close()
+}
+
+// conv prints the short causal convolution of one vector of channels: the
+// last width−1 inputs in registers 6…, the taps in 9…, the bias in 12 or 16.
+func (g *recGen) conv(width int, silu bool) {
+	name := fmt.Sprintf("conv%d", width)
+	if silu {
+		name += "SiLU"
+	}
+	g.open(name, "convCall", "dst", "x", "w", "bias", "state", "T", "dsts", "xs", "ws", "ss", "lanes")
+	const past, taps = 6, 9
+	bias := 14
+	rows := func(ptr, stride string, n int, f func(r int)) {
+		g.i("MOVQ %s, R8", g.f(ptr))
+		for i := range n {
+			f(i)
+			g.i("ADDQ %s, R8", g.f(stride))
+		}
+	}
+	rows("state", "ss", width-1, func(i int) { g.load("(R8)", past+i) })
+	rows("w", "ws", width, func(i int) { g.load("(R8)", taps+i) })
+	g.loadField("bias", bias)
+	g.tokens(func() {
+		g.row("x", "xs", "R8")
+		g.row("dst", "dsts", "R9")
+		g.load("(R8)", 1)
+		g.i("VMOVAPS %s, %s", g.r(bias), g.r(0))
+		for i := range width - 1 {
+			g.r3("VFMADD231PS", past+i, taps+i, 0)
+		}
+		g.r3("VFMADD231PS", 1, taps+width-1, 0)
+		for i := range width - 1 {
+			from := past + i + 1
+			if i == width-2 {
+				from = 1
+			}
+			g.i("VMOVAPS %s, %s", g.r(from), g.r(past+i))
+		}
+		if silu {
+			g.silu(0)
+		}
+		g.store(0, "(R9)")
+	})
+	rows("state", "ss", width-1, func(i int) { g.store(past+i, "(R8)") })
+	g.close()
+}
+
+// wkv4 prints RWKV-4's average of one vector of channels. Registers: aa 6, bb 7, pp 8, w 9, u 10.
+func (g *recGen) wkv4() {
+	g.open("wkv4", "wkv4Call", "aa", "bb", "pp", "w", "u", "k", "v", "o", "T", "ks", "vs", "os", "lanes")
+	for i, f := range []string{"aa", "bb", "pp", "w", "u"} {
+		g.loadField(f, 6+i)
+	}
+	const aa, bb, pp, w, u = 6, 7, 8, 9, 10
+	// pair: 1 = e^(x−q), 2 = e^(y−q), q = max(x, y), one of which is 1. Scratch 0, 3, 4, 5.
+	pair := func(x, y int) {
+		g.r3("VSUBPS", y, x, 0) // d = x − y
+		g.i("VMOVAPS %s, %s", g.r(0), g.r(5))
+		g.and(0, 0, absMask)
+		g.not(0, 0, signBit)
+		g.exp(0, 3, 1, 4) // e^−|d|
+		g.set(1, 4)
+		g.blendLess(5, 0, 4, 1, 2) // y the larger: e2 = 1, else e^−|d|
+		g.blendLess(5, 0, 1, 4, 1)
+	}
+	g.tokens(func() {
+		g.row("k", "ks", "R8")
+		g.row("v", "vs", "R9")
+		g.row("o", "os", "R10")
+		g.load("(R8)", 11)
+		g.load("(R9)", 12)
+		g.r3("VADDPS", 11, u, vecSpare)
+		pair(pp, vecSpare)
+		g.r3("VMULPS", 12, 2, 3)
+		g.r3("VFMADD231PS", aa, 1, 3)
+		g.r3("VFMADD231PS", bb, 1, 2)
+		g.r3("VDIVPS", 2, 3, 3)
+		g.store(3, "(R10)")
+		g.r3("VADDPS", w, pp, pp)
+		pair(pp, 11)
+		g.r3("VMAXPS", pp, 11, pp)
+		g.r3("VMULPS", 1, aa, aa)
+		g.r3("VFMADD231PS", 12, 2, aa)
+		g.r3("VFMADD213PS", 2, 1, bb)
+	})
+	for i, f := range []string{"aa", "bb", "pp"} {
+		g.storeField(6+i, f)
+	}
+	g.close()
+}
+
+// complex prints the step form of diagonal complex modes of one vector of channels.
+func (g *recGen) complex() {
+	g.open("complex", "complexCall", "sre", "sim", "are", "aim", "bre", "bim", "cre", "cim", "d", "x", "y", "T", "N", "stride", "xs", "ys", "lanes")
+	const x, y, d, sr, si, t, u, v = 0, 1, 2, 3, 4, 5, 6, 7
+	g.loadField("d", d)
+	g.tokens(func() {
+		g.row("x", "xs", "R8")
+		g.load("(R8)", x)
+		g.zero(y)
+		g.i("MOVQ %s, BX", g.f("N"))
+		g.i("XORQ CX, CX") // offset of the mode
+		mode, done := g.label("mode"), g.label("done")
+		g.i("TESTQ BX, BX")
+		g.i("JEQ %s", done)
+		g.p("%s:", mode)
+		in := func(field string, r int) {
+			g.i("MOVQ %s, DX", g.f(field))
+			g.load("(DX)(CX*1)", r)
+		}
+		in("sre", sr)
+		in("sim", si)
+		in("are", t)
+		in("bre", u)
+		g.r3("VMULPS", x, u, u)
+		g.r3("VFMADD231PS", sr, t, u) // re = ar·sr + br·x …
+		in("bim", v)
+		g.r3("VMULPS", x, v, v)
+		g.r3("VFMADD231PS", si, t, v) // im = ar·si + bi·x …
+		in("aim", t)
+		g.r3("VFNMADD231PS", si, t, u)
+		g.r3("VFMADD231PS", sr, t, v)
+		for _, s := range []struct {
+			field string
+			r     int
+		}{{"sre", u}, {"sim", v}} {
+			g.i("MOVQ %s, DX", g.f(s.field))
+			g.store(s.r, "(DX)(CX*1)")
+		}
+		in("cre", t)
+		g.r3("VFMADD231PS", u, t, y)
+		in("cim", t)
+		g.r3("VFNMADD231PS", v, t, y)
+		g.i("ADDQ %s, CX", g.f("stride"))
+		g.i("DECQ BX")
+		g.i("JNE %s", mode)
+		g.p("%s:", done)
+		g.r3("VADDPS", y, y, y)
+		g.r3("VFMADD231PS", x, d, y)
+		g.row("y", "ys", "R8")
+		g.store(y, "(R8)")
+	})
+	g.close()
+}
+
+// diagonal prints h = a·h + b of one vector of channels.
+func (g *recGen) diagonal() {
+	g.open("diagonal", "diagonalCall", "a", "b", "h", "state", "T", "as", "bs", "hs", "lanes")
+	g.loadField("state", 0)
+	g.tokens(func() {
+		g.row("a", "as", "R8")
+		g.row("b", "bs", "R9")
+		g.row("h", "hs", "R10")
+		g.load("(R8)", 1)
+		g.load("(R9)", 2)
+		g.r3("VFMADD213PS", 2, 1, 0)
+		g.store(0, "(R10)")
+	})
+	g.storeField(0, "state")
+	g.close()
+}
+
+func recAMD64(f *file) {
+	consts := &vecConsts{at: map[uint32]int{}}
+	for _, wide := range []bool{true, false} {
+		for _, part := range []bool{false, true} {
+			g := &recGen{vecGen: &vecGen{f, wide, consts}, part: part}
+			g.selective()
+			width := 4
+			if part {
+				width = 1
+			}
+			for _, rankOne := range []bool{false, true} {
+				for _, read := range []string{readNever, readAfter, readBefore} {
+					g.matrix(width, rankOne, read)
+				}
+			}
+			for w := 2; w <= 4; w++ {
+				g.conv(w, false)
+				g.conv(w, true)
+			}
+			g.wkv4()
+			g.complex()
+			g.diagonal()
+		}
+	}
+	consts.table(f)
+}

@@ -1,0 +1,333 @@
+//go:build !purego
+
+package rec
+
+// The functions of rec_amd64.s, and which of a family to call.
+
+//go:noescape
+func selectiveAVX512(c *selectiveCall)
+
+//go:noescape
+func matrixNoneAVX512(c *matrixCall)
+
+//go:noescape
+func matrixAfterAVX512(c *matrixCall)
+
+//go:noescape
+func matrixBeforeAVX512(c *matrixCall)
+
+//go:noescape
+func matrixRankOneNoneAVX512(c *matrixCall)
+
+//go:noescape
+func matrixRankOneAfterAVX512(c *matrixCall)
+
+//go:noescape
+func matrixRankOneBeforeAVX512(c *matrixCall)
+
+//go:noescape
+func conv2AVX512(c *convCall)
+
+//go:noescape
+func conv2SiLUAVX512(c *convCall)
+
+//go:noescape
+func conv3AVX512(c *convCall)
+
+//go:noescape
+func conv3SiLUAVX512(c *convCall)
+
+//go:noescape
+func conv4AVX512(c *convCall)
+
+//go:noescape
+func conv4SiLUAVX512(c *convCall)
+
+//go:noescape
+func wkv4AVX512(c *wkv4Call)
+
+//go:noescape
+func complexAVX512(c *complexCall)
+
+//go:noescape
+func diagonalAVX512(c *diagonalCall)
+
+//go:noescape
+func selectiveAVX512Part(c *selectiveCall)
+
+//go:noescape
+func matrixNoneAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixAfterAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixBeforeAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixRankOneNoneAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixRankOneAfterAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixRankOneBeforeAVX512Part(c *matrixCall)
+
+//go:noescape
+func conv2AVX512Part(c *convCall)
+
+//go:noescape
+func conv2SiLUAVX512Part(c *convCall)
+
+//go:noescape
+func conv3AVX512Part(c *convCall)
+
+//go:noescape
+func conv3SiLUAVX512Part(c *convCall)
+
+//go:noescape
+func conv4AVX512Part(c *convCall)
+
+//go:noescape
+func conv4SiLUAVX512Part(c *convCall)
+
+//go:noescape
+func wkv4AVX512Part(c *wkv4Call)
+
+//go:noescape
+func complexAVX512Part(c *complexCall)
+
+//go:noescape
+func diagonalAVX512Part(c *diagonalCall)
+
+//go:noescape
+func selectiveAVX2(c *selectiveCall)
+
+//go:noescape
+func matrixNoneAVX2(c *matrixCall)
+
+//go:noescape
+func matrixAfterAVX2(c *matrixCall)
+
+//go:noescape
+func matrixBeforeAVX2(c *matrixCall)
+
+//go:noescape
+func matrixRankOneNoneAVX2(c *matrixCall)
+
+//go:noescape
+func matrixRankOneAfterAVX2(c *matrixCall)
+
+//go:noescape
+func matrixRankOneBeforeAVX2(c *matrixCall)
+
+//go:noescape
+func conv2AVX2(c *convCall)
+
+//go:noescape
+func conv2SiLUAVX2(c *convCall)
+
+//go:noescape
+func conv3AVX2(c *convCall)
+
+//go:noescape
+func conv3SiLUAVX2(c *convCall)
+
+//go:noescape
+func conv4AVX2(c *convCall)
+
+//go:noescape
+func conv4SiLUAVX2(c *convCall)
+
+//go:noescape
+func wkv4AVX2(c *wkv4Call)
+
+//go:noescape
+func complexAVX2(c *complexCall)
+
+//go:noescape
+func diagonalAVX2(c *diagonalCall)
+
+//go:noescape
+func selectiveAVX2Part(c *selectiveCall)
+
+//go:noescape
+func matrixNoneAVX2Part(c *matrixCall)
+
+//go:noescape
+func matrixAfterAVX2Part(c *matrixCall)
+
+//go:noescape
+func matrixBeforeAVX2Part(c *matrixCall)
+
+//go:noescape
+func matrixRankOneNoneAVX2Part(c *matrixCall)
+
+//go:noescape
+func matrixRankOneAfterAVX2Part(c *matrixCall)
+
+//go:noescape
+func matrixRankOneBeforeAVX2Part(c *matrixCall)
+
+//go:noescape
+func conv2AVX2Part(c *convCall)
+
+//go:noescape
+func conv2SiLUAVX2Part(c *convCall)
+
+//go:noescape
+func conv3AVX2Part(c *convCall)
+
+//go:noescape
+func conv3SiLUAVX2Part(c *convCall)
+
+//go:noescape
+func conv4AVX2Part(c *convCall)
+
+//go:noescape
+func conv4SiLUAVX2Part(c *convCall)
+
+//go:noescape
+func wkv4AVX2Part(c *wkv4Call)
+
+//go:noescape
+func complexAVX2Part(c *complexCall)
+
+//go:noescape
+func diagonalAVX2Part(c *diagonalCall)
+
+func matrixAVX512(c *matrixCall, rankOne bool, read int) {
+	switch {
+	case rankOne && read == 0:
+		matrixRankOneNoneAVX512(c)
+	case rankOne && read == 1:
+		matrixRankOneAfterAVX512(c)
+	case rankOne:
+		matrixRankOneBeforeAVX512(c)
+	case read == 0:
+		matrixNoneAVX512(c)
+	case read == 1:
+		matrixAfterAVX512(c)
+	default:
+		matrixBeforeAVX512(c)
+	}
+}
+
+func convAVX512(c *convCall, width int, silu bool) {
+	switch {
+	case width == 2 && silu:
+		conv2SiLUAVX512(c)
+	case width == 2:
+		conv2AVX512(c)
+	case width == 3 && silu:
+		conv3SiLUAVX512(c)
+	case width == 3:
+		conv3AVX512(c)
+	case silu:
+		conv4SiLUAVX512(c)
+	default:
+		conv4AVX512(c)
+	}
+}
+
+func matrixAVX512Part(c *matrixCall, rankOne bool, read int) {
+	switch {
+	case rankOne && read == 0:
+		matrixRankOneNoneAVX512Part(c)
+	case rankOne && read == 1:
+		matrixRankOneAfterAVX512Part(c)
+	case rankOne:
+		matrixRankOneBeforeAVX512Part(c)
+	case read == 0:
+		matrixNoneAVX512Part(c)
+	case read == 1:
+		matrixAfterAVX512Part(c)
+	default:
+		matrixBeforeAVX512Part(c)
+	}
+}
+
+func convAVX512Part(c *convCall, width int, silu bool) {
+	switch {
+	case width == 2 && silu:
+		conv2SiLUAVX512Part(c)
+	case width == 2:
+		conv2AVX512Part(c)
+	case width == 3 && silu:
+		conv3SiLUAVX512Part(c)
+	case width == 3:
+		conv3AVX512Part(c)
+	case silu:
+		conv4SiLUAVX512Part(c)
+	default:
+		conv4AVX512Part(c)
+	}
+}
+
+func matrixAVX2(c *matrixCall, rankOne bool, read int) {
+	switch {
+	case rankOne && read == 0:
+		matrixRankOneNoneAVX2(c)
+	case rankOne && read == 1:
+		matrixRankOneAfterAVX2(c)
+	case rankOne:
+		matrixRankOneBeforeAVX2(c)
+	case read == 0:
+		matrixNoneAVX2(c)
+	case read == 1:
+		matrixAfterAVX2(c)
+	default:
+		matrixBeforeAVX2(c)
+	}
+}
+
+func convAVX2(c *convCall, width int, silu bool) {
+	switch {
+	case width == 2 && silu:
+		conv2SiLUAVX2(c)
+	case width == 2:
+		conv2AVX2(c)
+	case width == 3 && silu:
+		conv3SiLUAVX2(c)
+	case width == 3:
+		conv3AVX2(c)
+	case silu:
+		conv4SiLUAVX2(c)
+	default:
+		conv4AVX2(c)
+	}
+}
+
+func matrixAVX2Part(c *matrixCall, rankOne bool, read int) {
+	switch {
+	case rankOne && read == 0:
+		matrixRankOneNoneAVX2Part(c)
+	case rankOne && read == 1:
+		matrixRankOneAfterAVX2Part(c)
+	case rankOne:
+		matrixRankOneBeforeAVX2Part(c)
+	case read == 0:
+		matrixNoneAVX2Part(c)
+	case read == 1:
+		matrixAfterAVX2Part(c)
+	default:
+		matrixBeforeAVX2Part(c)
+	}
+}
+
+func convAVX2Part(c *convCall, width int, silu bool) {
+	switch {
+	case width == 2 && silu:
+		conv2SiLUAVX2Part(c)
+	case width == 2:
+		conv2AVX2Part(c)
+	case width == 3 && silu:
+		conv3SiLUAVX2Part(c)
+	case width == 3:
+		conv3AVX2Part(c)
+	case silu:
+		conv4SiLUAVX2Part(c)
+	default:
+		conv4AVX2Part(c)
+	}
+}
