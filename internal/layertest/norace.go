@@ -1,5 +1,0 @@
-//go:build !race
-
-package layertest
-
-const raceEnabled = false
