@@ -43,6 +43,20 @@ func perSecond(b *testing.B, n float64) float64 {
 	return n * float64(b.N) / b.Elapsed().Seconds()
 }
 
+// timed runs f and reports what fraction of the multiply-add rate of one core,
+// measured just before and after at the same level, its flop operations a
+// round come to: an instruction on a vector counts as one multiply-add.
+func timed(b *testing.B, flop float64, f func()) {
+	f() // memory is taken once
+	b.ReportAllocs()
+	peak := gemm.PeakFLOPS()
+	for b.Loop() {
+		f()
+	}
+	peak = max(peak, gemm.PeakFLOPS()) // the clock moves: the better of the two
+	b.ReportMetric(perSecond(b, flop)/peak, "peak-frac")
+}
+
 // Products x·wᵀ of a Linear layer: x is m×k, w is n×k.
 func BenchmarkMatMul(b *testing.B) {
 	for _, s := range []struct{ m, n, k int }{
@@ -52,14 +66,8 @@ func BenchmarkMatMul(b *testing.B) {
 		flop := 2 * float64(s.m) * float64(s.n) * float64(s.k)
 		name := fmt.Sprintf("type=f32/shape=%dx%dx%d", s.m, s.n, s.k)
 		eachLevel(b, name, func(b *testing.B) {
-			peak := gemm.PeakFLOPS()
-			for b.Loop() {
-				gemm.Mul(1, false, false, true, s.m, s.n, s.k, x, s.k, w, s.k, y, s.n)
-			}
-			peak = max(peak, gemm.PeakFLOPS()) // the clock moves: the better of before and after
-			rate := perSecond(b, flop)
-			b.ReportMetric(rate/1e9, "GFLOP/s")
-			b.ReportMetric(rate/peak, "peak-frac")
+			timed(b, flop, func() { gemm.Mul(1, false, false, true, s.m, s.n, s.k, x, s.k, w, s.k, y, s.n) })
+			b.ReportMetric(perSecond(b, flop)/1e9, "GFLOP/s")
 		})
 		b.Run(name+"/hw=gonum", func(b *testing.B) {
 			for b.Loop() {
@@ -87,25 +95,25 @@ func BenchmarkMatVec(b *testing.B) {
 	}
 }
 
+// expOps are the arithmetic instructions of an exponential: bounds, reduction,
+// six steps of the polynomial, scaling.
+const expOps = 14
+
 func BenchmarkExp(b *testing.B) {
 	x, y := random(4096, -10, 10), make([]float32, 4096)
 	eachLevel(b, "n=4096", func(b *testing.B) {
-		for b.Loop() {
-			vec.Exp(y, x)
-		}
+		timed(b, 2*expOps*4096, func() { vec.Exp(y, x) })
 		b.ReportMetric(1e9/perSecond(b, 4096), "ns/element")
 	})
 }
 
-// inference runs f, which makes tensors in s, with memory reused from round to round.
-func inference(b *testing.B, f func(s *tensor.Scope)) {
+// inference times f, which makes tensors in s, with memory reused from round to round.
+func inference(b *testing.B, flop float64, f func(s *tensor.Scope)) {
 	s := tensor.NewScope(tensor.Workers(1))
-	f(s)
-	b.ReportAllocs()
-	for b.Loop() {
+	timed(b, flop, func() {
 		s.Reset()
 		f(s)
-	}
+	})
 }
 
 // Mamba-130m's scan: 1536 channels of 16 states, 512 tokens.
@@ -115,7 +123,8 @@ func BenchmarkSelectiveScan(b *testing.B) {
 	A := random(E*N, -16, -1)
 	eachLevel(b, fmt.Sprintf("n=%d/channels=%d/states=%d", T, E, N), func(b *testing.B) {
 		a, d := tensor.From(A, E, N), tensor.From(random(E, -1, 1), E)
-		inference(b, func(s *tensor.Scope) {
+		// The exponential's bounds and reduction are shorter here; two products and two sums come on top.
+		inference(b, 2*expOps*T*E*N, func(s *tensor.Scope) {
 			scan.Selective(s.From(x, 1, T, E), s.From(dt, 1, T, E), a, s.From(y, 1, T, N), s.From(y, 1, T, N), d, nil)
 		})
 		b.ReportMetric(1e9/perSecond(b, T*E*N), "ns/element")
@@ -125,7 +134,11 @@ func BenchmarkSelectiveScan(b *testing.B) {
 func matrixState(b *testing.B, T, H, K, V int, decay, rank1 bool) {
 	q, v := random(T*H*K, -0.1, 0.1), random(T*H*V, -1, 1)
 	d := random(T*H*K, -0.6, 0)
-	inference(b, func(s *tensor.Scope) {
+	ops := 3 // decay, key, output
+	if rank1 {
+		ops = 5
+	}
+	inference(b, float64(2*ops*T*H*K*V), func(s *tensor.Scope) {
 		qs := s.From(q, 1, T, H, K)
 		in := scan.MatrixInput{Q: qs, K: qs, V: s.From(v, 1, T, H, V)}
 		if decay {

@@ -2,8 +2,10 @@ package bench
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
+	"github.com/subquad/subquad/internal/kernel/gemm"
 	"github.com/subquad/subquad/linattn"
 	"github.com/subquad/subquad/nn"
 	"github.com/subquad/subquad/rwkv"
@@ -32,6 +34,17 @@ var every = []entry{
 	}},
 }
 
+// matrices is the number of weights that are multiplied with every token.
+func matrices(l nn.Layer) float64 {
+	n := 0
+	for _, p := range l.Params() {
+		if p.Rank() == 2 {
+			n += p.Len()
+		}
+	}
+	return float64(n)
+}
+
 // A layer over whole sequences of growing length, one core: the time a token
 // is flat but for softmax attention. Past 16k the sequence is fed in pieces of
 // 16k with state, so that memory stays what one piece needs; softmax attention
@@ -49,7 +62,7 @@ func BenchmarkForward(b *testing.B) {
 					b.Fatal(err)
 				}
 				x := random(min(n, piece)*width, -1, 1)
-				inference(b, func(s *tensor.Scope) {
+				inference(b, 2*matrices(l)*float64(n), func(s *tensor.Scope) {
 					st := l.NewState(1)
 					for done := 0; done < n; done += piece {
 						s.Reset()
@@ -75,7 +88,10 @@ func BenchmarkDecode(b *testing.B) {
 			s := tensor.NewScope(tensor.Workers(1))
 			l.Forward(s.From(random(1000*width, -1, 1), 1, 1000, width), st)
 			x := random(width, -1, 1)
-			inference(b, func(s *tensor.Scope) { l.Forward(s.From(x, 1, 1, width), st) })
+			limit := gemm.ReadBandwidth(4 * l.Params().Count())
+			inference(b, 2*matrices(l), func(s *tensor.Scope) { l.Forward(s.From(x, 1, 1, width), st) })
+			// What counts here is the reading of the weights and of the state.
+			b.ReportMetric(perSecond(b, float64(4*l.Params().Count()+st.Bytes()))/limit, "peak-frac")
 			b.ReportMetric(float64(st.Bytes()), "state-bytes")
 		})
 	}
@@ -92,11 +108,11 @@ func BenchmarkTrain(b *testing.B) {
 			}
 			s := tensor.NewScope(tensor.Record())
 			x := random(n*width, -1, 1)
-			for b.Loop() {
+			timed(b, 6*matrices(l)*n/float64(runtime.GOMAXPROCS(0)), func() {
 				s.Reset()
 				y := l.Forward(s.From(x, 1, n, width).Track(), nil)
 				s.Backward(tensor.SumAll(tensor.Square(y)))
-			}
+			})
 			b.ReportMetric(1e6/perSecond(b, n), "µs/token")
 		})
 	}
