@@ -182,11 +182,15 @@ func (s *Scope) Mark() Mark {
 }
 
 // Release gives back what the scope handed out since m, except the value of
-// keep, which it returns (moved). It lets a deep model run in the memory of
+// keep, which it returns (moved); keep may be nil. It lets a deep model run in the memory of
 // one layer. In recording and Float64 scopes, and for a nil scope, it does nothing.
 func (s *Scope) Release(m Mark, keep *Tensor) *Tensor {
 	if s == nil || s.record || s.float64 {
 		return keep
+	}
+	if keep == nil {
+		s.slab, s.used, s.head = m.slab, m.used, m.head
+		return nil
 	}
 	src := keep.Data()
 	rank, shape := keep.rank, keep.shape

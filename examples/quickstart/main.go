@@ -62,7 +62,7 @@ func main() {
 
 type named struct {
 	name  string
-	layer nn.Layer
+	block block
 }
 
 // blocks makes one layer of each kind, of the same width.
@@ -78,12 +78,14 @@ func blocks(width int) ([]named, error) {
 	}
 	// RWKV starts out as the identity: its output matrix is zero. Give it something to show.
 	wkv.Output.Weight.SetFrom(nn.Normal(nn.NewRNG(*seed), 1/math.Sqrt(float64(width)), width, width))
-	return []named{{"Mamba", mamba}, {"RWKV-7", wkv}, {"Based", based}, {"softmax attention", softmax}}, nil
+	return []named{{"Mamba", block{mamba}}, {"RWKV-7", block{wkv}}, {"Based", block{based}}, {"softmax attention", block{softmax}}}, nil
 }
 
-// apply is x + layer(norm(x)), as every model stacks its blocks.
-func apply(l nn.Layer, x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
-	return tensor.Add(x, l.Forward(tensor.RMSNorm(x, nil, 1e-5), st))
+// A block is x + layer(norm(x)), as every model stacks its layers.
+type block struct{ nn.Layer }
+
+func (b block) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
+	return tensor.Add(x, b.Layer.Forward(tensor.RMSNorm(x, nil, 1e-5), st))
 }
 
 func compare() error {
@@ -109,9 +111,9 @@ func compare() error {
 			for range 3 {
 				s.Reset()
 				x := tensor.Gather(tensor.Enter(s, embedding), ids[:n], 1, n)
-				st = b.layer.NewState(1)
+				st = b.block.NewState(1)
 				start := time.Now()
-				apply(b.layer, x, st)
+				nn.Long(b.block, x, st)
 				best = min(best, time.Since(start).Seconds())
 			}
 			perToken, bytes := 1e6*best/float64(n), float64(st.Bytes())
@@ -126,9 +128,9 @@ func compare() error {
 	for _, b := range list {
 		s.Reset()
 		x := tensor.Gather(tensor.Enter(s, embedding), ids[:1000], 1, 1000)
-		whole := apply(b.layer, x, nil)
+		whole := b.block.Forward(x, nil)
 		fmt.Fprintf(out, "%s\t%.1e\t%.1e\t\n", b.name,
-			difference(whole, pieces(b.layer, x, 1, 300, 77, 2, 620)), difference(whole, pieces(b.layer, x, 1)))
+			difference(whole, pieces(b.block, x, 1, 300, 77, 2, 620)), difference(whole, pieces(b.block, x, 1)))
 	}
 	return out.Flush()
 }
@@ -139,7 +141,7 @@ func pieces(l nn.Layer, x *tensor.Tensor, lengths ...int) *tensor.Tensor {
 	var parts []*tensor.Tensor
 	for lo, i := 0, 0; lo < x.Dim(1); i++ {
 		n := min(lengths[min(i, len(lengths)-1)], x.Dim(1)-lo)
-		parts = append(parts, apply(l, x.Narrow(1, lo, lo+n), st))
+		parts = append(parts, l.Forward(x.Narrow(1, lo, lo+n), st))
 		lo += n
 	}
 	return tensor.Concat(1, parts...)
