@@ -76,6 +76,7 @@ const (
 	formBF16               // bfloat16, n×k
 	formF16                // float16, n×k
 	formPacked             // panels of a Packed
+	formQuant              // blocks of a few bits, n×k
 )
 
 // A product is C (+)= A·B in terms of strides.
@@ -85,6 +86,8 @@ type product struct {
 	ars, acs int // elements between rows and between columns of A
 	b        []float32
 	h        []uint16 // B in 16 bits
+	q        []byte   // B in blocks; ldb is then in bytes
+	quant    Quant
 	ldb      int
 	form     form
 	c        []float32
@@ -261,6 +264,10 @@ func (p *product) part(i0, i1, j0, j1 int) {
 	}
 	switch p.path() {
 	case pathDotB:
+		if p.form == formQuant {
+			p.dotQuant(i0, i1, j0, j1)
+			return
+		}
 		p.dotB(i0, i1, j0, j1)
 	case pathDotA:
 		p.dotA(i0, i1, j0, j1)
@@ -410,6 +417,8 @@ func (p *product) packB(dst []float32, j, cols, pc, kb int) {
 		copyRows(kb, cols, p.b[pc*p.ldb+j:], p.ldb, dst, nr)
 	case formCols:
 		transpose(cols, kb, p.b[j*p.ldb+pc:], p.ldb, dst, nr)
+	case formQuant:
+		p.packQuant(dst, j, cols, pc, kb)
 	default:
 		transposeHalf(p.form, cols, kb, p.h[j*p.ldb+pc:], p.ldb, dst, nr)
 	}
