@@ -1,7 +1,9 @@
 package tensor
 
 import (
+	"fmt"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -29,6 +31,9 @@ func ToDense(t *Tensor) *mat.Dense {
 
 // As converts a heap tensor to another type of element, rounding to nearest
 // even: BF16 and F16 for weights that should take half the memory, F32 back.
+// Q8_0, Q4_0, Q4_K and Q6_K, for weights [rows, columns] whose columns are a
+// multiple of the block, take a quarter and less and round to a step of the
+// block's own scale.
 func As(d DType, t *Tensor) *Tensor {
 	v := t.Float32s()
 	switch d {
@@ -45,7 +50,17 @@ func As(d DType, t *Tensor) *Tensor {
 		}
 		return FromBits(d, bits, t.Shape()...)
 	}
-	panic(&ShapeError{Op: "As", Arg: "d", Got: []int{int(d)}, Want: "F32, BF16 or F16"})
+	if d < Q8_0 {
+		panic(&ShapeError{Op: "As", Arg: "d", Got: []int{int(d)}, Want: "F32, BF16, F16 or a type of blocks"})
+	}
+	Check("As", "t", t, -1, -1)
+	numbers, size := d.quant().Block()
+	if t.Dim(1)%numbers != 0 {
+		panic(&ShapeError{Op: "As", Arg: "t", Got: slices.Clone(t.Shape()), Want: fmt.Sprintf("columns in multiples of %d for %v", numbers, d)})
+	}
+	blocks := make([]byte, len(v)/numbers*size)
+	d.quant().Quantize(blocks, v)
+	return FromBlocks(d, blocks, t.Dim(0), t.Dim(1))
 }
 
 func toBF16(x float32) uint16 {

@@ -42,12 +42,8 @@ func GatherIn(s *Scope, table *Tensor, ids []int, lead ...int) *Tensor {
 			for c := range C {
 				y.f64[i*C+c] = table.elem(o + c)
 			}
-		case table.dtype == F32:
-			copy(y.data[i*C:(i+1)*C], table.data[o:o+C])
 		default:
-			for c := range C {
-				y.data[i*C+c] = bitsToFloat(table.dtype, table.bits[o+c])
-			}
+			table.widen(o, y.data[i*C:(i+1)*C])
 		}
 	}
 	if y.Recording() {

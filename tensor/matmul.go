@@ -12,8 +12,8 @@ import (
 func MatMul(a, b *Tensor) *Tensor { return matmul("MatMul", a, b, false) }
 
 // MatMulT is a·bᵀ: a is […, m, k]; b is [n, k], as a Linear layer's weight is
-// held, or […, n, k] with a's leading axes. A two-axis b may be BF16 or F16; it
-// then gets no gradient.
+// held, or […, n, k] with a's leading axes. A two-axis b may be of any type, and
+// gets no gradient unless it is F32.
 func MatMulT(a, b *Tensor) *Tensor { return matmul("MatMulT", a, b, true) }
 
 // product is the geometry of count products of m×k by k×n.
@@ -67,7 +67,7 @@ func matmul(op string, a, b *Tensor, trans bool) *Tensor {
 		a, b = Contiguous(a), Contiguous(b)
 		p.lda, p.sa, p.sb = p.k, p.m*p.k, p.n*p.k
 	}
-	if b.bits == nil {
+	if b.data != nil {
 		p.ldb = b.stride[b.rank-2]
 	}
 	workers := y.scope.Workers()
@@ -79,8 +79,11 @@ func matmul(op string, a, b *Tensor, trans bool) *Tensor {
 		gemm.MulBF16(workers, false, false, p.m, p.n, p.k, a.data, p.lda, b.bits, p.k, y.data, p.n)
 	case b.bits != nil && trans && b.rank == 2:
 		gemm.MulF16(workers, false, false, p.m, p.n, p.k, a.data, p.lda, b.bits, p.k, y.data, p.n)
-	case b.bits != nil:
-		panic(&ShapeError{Op: op, Arg: "b", Got: slices.Clone(b.Shape()), Want: "a weight in 16 bits only as the two-axis b of MatMulT"})
+	case b.blocks != nil && trans && b.rank == 2 && b.stride[0] == p.k:
+		numbers, size := b.dtype.quant().Block()
+		gemm.MulQuant(workers, false, b.dtype.quant(), p.m, p.n, p.k, a.data, p.lda, b.blocks[b.off/numbers*size:], y.data, p.n)
+	case b.data == nil:
+		panic(&ShapeError{Op: op, Arg: "b", Got: slices.Clone(b.Shape()), Want: fmt.Sprintf("a weight of type %v only as the two-axis b of MatMulT", b.dtype)})
 	case p.count == 1:
 		gemm.Mul(workers, false, false, trans, p.m, p.n, p.k, a.data, p.lda, b.data, p.ldb, y.data, p.n)
 	default:
@@ -101,10 +104,10 @@ func (p product) record(workers int, y, a, b *Tensor) {
 		dy := y.Grad().data
 		if a.NeedsGrad() {
 			g := a.Grad()
-			if b.bits != nil {
+			if b.data == nil {
 				wide := make([]float32, p.n*p.k)
-				for i, v := range b.bits[:len(wide)] {
-					wide[i] = bitsToFloat(b.dtype, v)
+				for i := range p.n {
+					b.widen(i*b.stride[0], wide[i*p.k:][:p.k])
 				}
 				gemm.Mul(workers, true, false, false, p.m, p.k, p.n, dy, p.n, wide, p.k, g.data, p.lda)
 			} else {

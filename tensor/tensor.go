@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/subquad/subquad/internal/kernel/gemm"
 )
 
 // MaxRank is the largest number of axes.
@@ -17,9 +19,18 @@ const (
 	BF16              // bfloat16: weights only
 	F16               // IEEE half: weights only
 	F64               // float64: only inside a Float64 scope
+
+	// Weights in a few bits, in the blocks of GGUF files: 32 numbers of the
+	// last axis in 34 and 18 bytes, 256 in 144 and 210.
+	Q8_0
+	Q4_0
+	Q4_K
+	Q6_K
 )
 
-func (d DType) String() string { return [...]string{"F32", "BF16", "F16", "F64"}[d] }
+func (d DType) String() string {
+	return [...]string{"F32", "BF16", "F16", "F64", "Q8_0", "Q4_0", "Q4_K", "Q6_K"}[d]
+}
 
 // A Tensor is an array of numbers with a shape. Element (i, j, …, c) of a
 // float32 tensor is data[i*stride[0] + j*stride[1] + … + c]; a view shares its
@@ -35,6 +46,7 @@ type Tensor struct {
 	data    []float32 // F32: starts at the view's first element
 	bits    []uint16  // BF16, F16
 	f64     []float64 // F64
+	blocks  []byte    // Q8_0 and its like: all of the base's, for a view too
 	scope   *Scope
 	gen     uint64  // the scope's generation that made it
 	base    *Tensor // owner of the memory, nil for an owner
@@ -66,6 +78,46 @@ func FromBits(d DType, bits []uint16, shape ...int) *Tensor {
 		panic(&ShapeError{Op: "FromBits", Arg: "bits", Got: []int{len(bits)}, Want: fmt.Sprintf("%d values of type BF16 or F16, not %v", t.Len(), d)})
 	}
 	return t
+}
+
+// FromBlocks makes a weight [rows, columns] of type Q8_0, Q4_0, Q4_K or Q6_K
+// over its blocks, which it shares: they may be those of a mapped file.
+func FromBlocks(d DType, blocks []byte, rows, columns int) *Tensor {
+	t := &Tensor{dtype: d, blocks: blocks}
+	t.setShape("FromBlocks", []int{rows, columns})
+	if d < Q8_0 {
+		panic(&ShapeError{Op: "FromBlocks", Arg: "d", Got: []int{int(d)}, Want: "Q8_0, Q4_0, Q4_K or Q6_K"})
+	}
+	numbers, size := d.quant().Block()
+	if columns%numbers != 0 || len(blocks) != rows*(columns/numbers)*size {
+		panic(&ShapeError{Op: "FromBlocks", Arg: "blocks", Got: []int{len(blocks)}, Want: fmt.Sprintf("%d bytes for each %d of %d columns, in %d rows", size, numbers, columns, rows)})
+	}
+	return t
+}
+
+func (d DType) quant() gemm.Quant { return gemm.Quant(d - Q8_0) }
+
+// Blocks is the memory of a weight in blocks.
+func (t *Tensor) Blocks() []byte { return t.blocks }
+
+// widen writes the float32 values of the len(dst) elements from position o on,
+// which lie side by side.
+func (t *Tensor) widen(o int, dst []float32) {
+	if t.dtype == F32 {
+		copy(dst, t.data[o:])
+		return
+	}
+	if t.blocks != nil {
+		q := t.dtype.quant()
+		numbers, size := q.Block()
+		if from := t.off + o; from%numbers == 0 && len(dst)%numbers == 0 {
+			q.Dequantize(dst, t.blocks[from/numbers*size:])
+			return
+		}
+	}
+	for c := range dst {
+		dst[c] = float32(t.elem(o + c))
+	}
 }
 
 func (t *Tensor) wrap(op string, data []float32) {
@@ -212,6 +264,14 @@ func (t *Tensor) elem(o int) float64 {
 	case F64:
 		return t.f64[o]
 	}
+	if t.blocks != nil {
+		var wide [256]float32
+		q := t.dtype.quant()
+		n, size := q.Block()
+		o += t.off
+		q.Dequantize(wide[:n], t.blocks[o/n*size:])
+		return float64(wide[o%n])
+	}
 	return float64(bitsToFloat(t.dtype, t.bits[o]))
 }
 
@@ -258,16 +318,11 @@ func (t *Tensor) Float64s() []float64 {
 
 // Float32s copies the elements in row-major order, whatever the type and layout.
 func (t *Tensor) Float32s() []float32 {
-	out := make([]float32, 0, t.Len())
-	cols := t.rowLen()
+	out := make([]float32, t.Len())
+	cols, rest := t.rowLen(), out
 	t.eachRow(func(o int) {
-		if t.dtype == F32 {
-			out = append(out, t.data[o:o+cols]...)
-			return
-		}
-		for c := range cols {
-			out = append(out, float32(t.elem(o+c)))
-		}
+		t.widen(o, rest[:cols])
+		rest = rest[cols:]
 	})
 	return out
 }
@@ -315,6 +370,9 @@ func (t *Tensor) SetFrom(src *Tensor) {
 func (t *Tensor) Clone() *Tensor {
 	if t.bits != nil {
 		return FromBits(t.dtype, slices.Clone(t.bits), t.Shape()...)
+	}
+	if t.blocks != nil {
+		return FromBlocks(t.dtype, slices.Clone(t.blocks), t.Dim(0), t.Dim(1))
 	}
 	return From(t.Float32s(), t.Shape()...)
 }

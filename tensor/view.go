@@ -18,6 +18,7 @@ func (t *Tensor) view(off int) *Tensor {
 	switch {
 	case t.f64 != nil:
 		v.f64 = t.f64[min(off, len(t.f64)):]
+	case t.blocks != nil: // found by off
 	case t.bits != nil:
 		v.bits = t.bits[min(off, len(t.bits)):]
 	default:
