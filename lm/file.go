@@ -1,8 +1,13 @@
 package lm
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
 
 	"github.com/subquad/subquad/lm/checkpoint"
 )
@@ -27,4 +32,39 @@ func (m *Model) Save(path string) error {
 		tensors = append(tensors, checkpoint.Tensor{Name: p.Name, DType: checkpoint.F32, Shape: p.Shape(), Float32: p.Float32s()})
 	}
 	return checkpoint.WriteFile(path, tensors, map[string]string{"format": "pt", "architecture": m.Arch})
+}
+
+// Load loads a model from a folder with a Hugging Face config.json and
+// safetensors beside it, or from an RWKV checkpoint (see LoadRWKV).
+func Load(path string) (*Model, error) {
+	config, err := os.ReadFile(filepath.Join(path, "config.json"))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return LoadRWKV(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("lm: %w", err)
+	}
+	var c Config
+	if err := json.Unmarshal(config, &c); err != nil {
+		return nil, fmt.Errorf("lm: %s: config.json: %w", path, err)
+	}
+	f, err := openCheckpoint(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	// A hostile configuration is refused before memory is taken: the sizes must be those of the file.
+	arch, ok := architectures[c.ModelType]
+	if ok {
+		name := arch.names.embedding + ".weight"
+		t, found := f.Info(name)
+		if !found || len(t.Shape) != 2 || t.Shape[0] != c.VocabSize || t.Shape[1] != c.HiddenSize {
+			return nil, fmt.Errorf("lm: config.json has vocab_size %d and hidden_size %d: tensor %q has shape %v", c.VocabSize, c.HiddenSize, name, t.Shape)
+		}
+	}
+	m, err := New(c)
+	if err != nil {
+		return nil, err
+	}
+	return m, fill(m.Params(), f, func(string) bool { return false })
 }

@@ -12,15 +12,27 @@ import (
 // Its weights are not changed by Forward, so one model serves many goroutines,
 // each with a scope and a state of its own.
 type Model struct {
-	Arch      string // "rwkv4", "rwkv7"
+	Arch      string // "rwkv4", "rwkv7", or model_type of a Hugging Face configuration
 	Embedding *nn.Embedding
 	First     *nn.LayerNorm // on the embeddings; nil for none
 	Blocks    []Block
-	Norm      *nn.LayerNorm
-	Head      *nn.Linear
+	Norm      Map
+	Head      *nn.Linear // its weight may be the embedding's
 
-	kind string
+	kind  string
+	names names
 }
+
+// A Map works on each token alone: a norm, an MLP.
+type Map interface {
+	Forward(x *tensor.Tensor) *tensor.Tensor
+	Params() nn.Params
+}
+
+// names are the prefixes of a checkpoint's tensors.
+type names struct{ embedding, blocks, norm, head string }
+
+var blinkDL = names{"emb", "blocks", "ln_out", "head"}
 
 // A Block is one layer of a model, residual connections included.
 type Block interface {
@@ -130,16 +142,32 @@ func caught(err *error) {
 	}
 }
 
-// Params lists the weights under the names of the checkpoint.
+// Params lists the weights under the names of the checkpoint; a head that
+// shares the embedding's weight is not listed again.
 func (m *Model) Params() nn.Params {
-	p := m.Embedding.Params().Prefix("emb")
+	p := m.Embedding.Params().Prefix(m.names.embedding)
 	for i, b := range m.Blocks {
-		name := fmt.Sprintf("blocks.%d", i)
+		name := fmt.Sprintf("%s.%d", m.names.blocks, i)
 		if i == 0 && m.First != nil {
 			p = append(p, m.First.Params().Prefix(name+".ln0")...)
 		}
 		p = append(p, b.Params().Prefix(name)...)
 	}
-	p = append(p, m.Norm.Params().Prefix("ln_out")...)
-	return append(p, m.Head.Params().Prefix("head")...)
+	p = append(p, m.Norm.Params().Prefix(m.names.norm)...)
+	if m.Head.Weight == m.Embedding.Weight {
+		return p
+	}
+	return append(p, m.Head.Params().Prefix(m.names.head)...)
+}
+
+// Narrow holds the matrices of all linear maps, the embedding among them, in
+// another type from now on: BF16, F16, or blocks such as Q8_0. A matrix whose
+// rows are no multiple of the type's block stays as it is. Everything that is
+// not a matrix of a linear map stays F32, and so does all arithmetic.
+func (m *Model) Narrow(d tensor.DType) {
+	for _, p := range m.Params() {
+		if p.Matrix && p.Fits(d) {
+			p.Convert(d)
+		}
+	}
 }

@@ -89,6 +89,7 @@ func NewRWKV(c RWKVConfig) (*Model, error) {
 		First:     norm(),
 		Norm:      norm(),
 		Head:      &nn.Linear{Weight: weights(0.5 / float64(c.DModel))},
+		names:     blinkDL,
 		kind:      fmt.Sprintf("lm.rwkv%d/1 layers=%d d_model=%d", c.Version, c.NumLayers, c.DModel),
 	}
 	for i := range c.NumLayers {

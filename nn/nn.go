@@ -30,6 +30,7 @@ type Param struct {
 	Name string
 	*tensor.Tensor
 	NoDecay bool // optimisers should not decay it: a bias, a norm, a rate
+	Matrix  bool // the matrix of a Linear or an Embedding, which may be held in fewer bits
 }
 
 // Params lists a layer's weights in a fixed order.
@@ -140,7 +141,7 @@ func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
 
 // Params are "weight" and, if there is one, "bias".
 func (l *Linear) Params() Params {
-	return withBias(Params{{Name: "weight", Tensor: l.Weight}}, l.Bias)
+	return withBias(Params{{Name: "weight", Tensor: l.Weight, Matrix: true}}, l.Bias)
 }
 
 func withBias(p Params, bias *tensor.Tensor) Params {
@@ -172,7 +173,7 @@ func (e *Embedding) Forward(s *tensor.Scope, ids [][]int) *tensor.Tensor {
 }
 
 // Params is "weight".
-func (e *Embedding) Params() Params { return Params{{Name: "weight", Tensor: e.Weight}} }
+func (e *Embedding) Params() Params { return Params{{Name: "weight", Tensor: e.Weight, Matrix: true}} }
 
 // RMSNorm is x/√(mean x² + Eps) ⊙ Weight over the last axis.
 type RMSNorm struct {

@@ -63,6 +63,28 @@ func As(d DType, t *Tensor) *Tensor {
 	return FromBlocks(d, blocks, t.Dim(0), t.Dim(1))
 }
 
+// Convert makes t, a weight on the heap, hold its elements in another type from now
+// on, as As does. A type that is not F32 gets no gradient.
+func (t *Tensor) Convert(d DType) {
+	if t.scope != nil || t.base != nil {
+		panic(&ShapeError{Op: "Convert", Arg: "t", Got: slices.Clone(t.Shape()), Want: "a tensor of the heap that is no view"})
+	}
+	tracked := t.tracked && d == F32
+	*t = *As(d, t)
+	if tracked {
+		t.Track()
+	}
+}
+
+// Fits reports whether t's rows are whole blocks of the type.
+func (t *Tensor) Fits(d DType) bool {
+	if d < Q8_0 {
+		return d != F64
+	}
+	numbers, _ := d.quant().Block()
+	return t.rank == 2 && t.Dim(1)%numbers == 0
+}
+
 func toBF16(x float32) uint16 {
 	b := math.Float32bits(x)
 	if x != x {

@@ -141,6 +141,8 @@ func s4dKernel(c *refCase) (r result) {
 var wholeModels = map[string]func(c *refCase, folder string) result{
 	"rwkv4_model": rwkvModel,
 	"rwkv7_model": rwkvModel,
+	"hf_mamba":    hfModel,
+	"hf_llama":    hfModel,
 }
 
 func (c *refCase) ids(name string) [][]int {
@@ -160,6 +162,15 @@ func (c *refCase) ids(name string) [][]int {
 
 func rwkvModel(c *refCase, folder string) (r result) {
 	m, err := lm.LoadRWKV(filepath.Join(folder, "model.safetensors"))
+	return wholeModel(c, m, err)
+}
+
+func hfModel(c *refCase, folder string) (r result) {
+	m, err := lm.Load(folder)
+	return wholeModel(c, m, err)
+}
+
+func wholeModel(c *refCase, m *lm.Model, err error) (r result) {
 	if err != nil {
 		return result{bad: []string{err.Error()}}
 	}

@@ -1,0 +1,177 @@
+package lm
+
+import (
+	"fmt"
+
+	"github.com/subquad/subquad/linattn"
+	"github.com/subquad/subquad/nn"
+	"github.com/subquad/subquad/ssm"
+	"github.com/subquad/subquad/tensor"
+)
+
+// A Config has the sizes of a stack of pre-norm blocks under Hugging Face's
+// names (configuration_mamba.py, configuration_llama.py). Zero values mean the
+// defaults of the type's own configuration class.
+type Config struct {
+	ModelType  string  `json:"model_type"` // "mamba", "llama"
+	VocabSize  int     `json:"vocab_size"`
+	HiddenSize int     `json:"hidden_size"`
+	NumLayers  int     `json:"num_hidden_layers"`
+	NormEps    float64 `json:"layer_norm_epsilon"` // of mamba
+	RMSNormEps float64 `json:"rms_norm_eps"`       // of llama
+	Tied       bool    `json:"tie_word_embeddings"`
+
+	// mamba
+	StateSize    int   `json:"state_size"`
+	ConvKernel   int   `json:"conv_kernel"`
+	Expand       int   `json:"expand"`
+	TimeStepRank any   `json:"time_step_rank"` // a number, or "auto"
+	UseBias      bool  `json:"use_bias"`
+	UseConvBias  *bool `json:"use_conv_bias"`
+
+	// llama
+	NumHeads         int            `json:"num_attention_heads"`
+	NumKVHeads       int            `json:"num_key_value_heads"`
+	HeadDim          int            `json:"head_dim"`
+	IntermediateSize int            `json:"intermediate_size"`
+	RopeTheta        float64        `json:"rope_theta"`
+	Rope             map[string]any `json:"rope_parameters"`
+	AttentionBias    bool           `json:"attention_bias"`
+	MLPBias          bool           `json:"mlp_bias"`
+
+	Seed uint64 `json:"-"` // of the initialisation
+}
+
+// residual is x + layer(norm(x)): one part of a block, with the names of its tensors.
+type residual struct {
+	normName, name string
+	norm           Map
+	layer          nn.Layer // or
+	token          Map
+}
+
+// stackBlock is a block of such parts.
+type stackBlock struct {
+	kind  string
+	parts []residual
+}
+
+func (b *stackBlock) Params() nn.Params {
+	var p nn.Params
+	for _, r := range b.parts {
+		p = append(p, r.norm.Params().Prefix(r.normName)...)
+		if r.layer != nil {
+			p = append(p, r.layer.Params().Prefix(r.name)...)
+		} else {
+			p = append(p, r.token.Params().Prefix(r.name)...)
+		}
+	}
+	return p
+}
+
+func (b *stackBlock) NewState(batch int) *tensor.State {
+	st := tensor.NewState(b.kind, batch)
+	for _, r := range b.parts {
+		if r.layer != nil {
+			st.Sub = append(st.Sub, r.layer.NewState(batch))
+		}
+	}
+	return st
+}
+
+func (b *stackBlock) forward(x, _ *tensor.Tensor, st *tensor.State) (y, first *tensor.Tensor) {
+	st.Check(b.kind, x.Dim(0))
+	i := 0
+	for _, r := range b.parts {
+		h := r.norm.Forward(x)
+		if r.layer != nil {
+			h = r.layer.Forward(h, st.Inner(i))
+			i++
+		} else {
+			h = r.token.Forward(h)
+		}
+		x = tensor.Add(x, h)
+	}
+	st.Advance(x.Dim(1))
+	return x, nil
+}
+
+// architectures makes the block of each model type.
+var architectures = map[string]struct {
+	names names
+	block func(c *Config, layer int) (*stackBlock, error)
+}{
+	"mamba": {names{"backbone.embeddings", "backbone.layers", "backbone.norm_f", "lm_head"}, mambaBlock},
+	"llama": {names{"model.embed_tokens", "model.layers", "model.norm", "lm_head"}, llamaBlock},
+}
+
+func (c *Config) norm() Map {
+	eps := c.NormEps
+	if c.RMSNormEps != 0 {
+		eps = c.RMSNormEps
+	}
+	if eps == 0 {
+		eps = 1e-5
+	}
+	return &nn.RMSNorm{Weight: nn.Full(1, c.HiddenSize), Eps: float32(eps)}
+}
+
+func (c *Config) seed(layer int) uint64 { return c.Seed + 1000*uint64(layer+1) }
+
+func mambaBlock(c *Config, layer int) (*stackBlock, error) {
+	cfg := ssm.MambaConfig{DModel: c.HiddenSize, DState: c.StateSize, DConv: c.ConvKernel, Expand: c.Expand, Bias: c.UseBias,
+		NoConvBias: c.UseConvBias != nil && !*c.UseConvBias, Seed: c.seed(layer)}
+	if rank, ok := c.TimeStepRank.(float64); ok {
+		cfg.DtRank = int(rank)
+	}
+	m, err := ssm.NewMamba(cfg)
+	return &stackBlock{"lm.mamba.Block/1", []residual{{normName: "norm", norm: c.norm(), name: "mixer", layer: m}}}, err
+}
+
+func llamaBlock(c *Config, layer int) (*stackBlock, error) {
+	base := c.RopeTheta
+	if theta, ok := c.Rope["rope_theta"].(float64); ok {
+		base = theta
+	}
+	if base == 0 {
+		base = 10000
+	}
+	a, err := linattn.NewAttention(linattn.AttentionConfig{DModel: c.HiddenSize, NumHeads: c.NumHeads, NumKVHeads: c.NumKVHeads, HeadDim: c.HeadDim,
+		RopeBase: base, Bias: c.AttentionBias, OutBias: c.AttentionBias, Seed: c.seed(layer)})
+	if err != nil {
+		return nil, err
+	}
+	mlp, err := nn.NewMLP(nn.MLPConfig{DModel: c.HiddenSize, DHidden: c.IntermediateSize, Bias: c.MLPBias, Seed: c.seed(layer) + 1})
+	return &stackBlock{"lm.llama.Block/1", []residual{
+		{normName: "input_layernorm", norm: c.norm(), name: "self_attn", layer: a},
+		{normName: "post_attention_layernorm", norm: c.norm(), name: "mlp", token: mlp},
+	}}, err
+}
+
+// New makes a model of a known type with random weights.
+func New(c Config) (*Model, error) {
+	arch, ok := architectures[c.ModelType]
+	if !ok {
+		return nil, fmt.Errorf("lm.Config: model_type %q: want mamba or llama", c.ModelType)
+	}
+	const most = 1 << 20
+	if c.VocabSize < 1 || c.VocabSize > most || c.NumLayers < 1 || c.NumLayers > 1024 || c.HiddenSize < 1 || c.HiddenSize > 1<<16 {
+		return nil, fmt.Errorf("lm.Config: vocab_size %d, num_hidden_layers %d, hidden_size %d: want 1 to %d, 1 to 1024, 1 to %d", c.VocabSize, c.NumLayers, c.HiddenSize, most, 1<<16)
+	}
+	rng := nn.NewRNG(c.Seed)
+	m := &Model{Arch: c.ModelType, Norm: c.norm(), names: arch.names,
+		Embedding: &nn.Embedding{Weight: nn.Normal(rng, 0.02, c.VocabSize, c.HiddenSize)},
+		kind:      fmt.Sprintf("lm.%s/1 layers=%d d_model=%d", c.ModelType, c.NumLayers, c.HiddenSize)}
+	m.Head = &nn.Linear{Weight: m.Embedding.Weight}
+	if !c.Tied {
+		m.Head.Weight = nn.Normal(rng, 0.02, c.VocabSize, c.HiddenSize)
+	}
+	for i := range c.NumLayers {
+		b, err := arch.block(&c, i)
+		if err != nil {
+			return nil, fmt.Errorf("lm: block %d: %w", i, err)
+		}
+		m.Blocks = append(m.Blocks, b)
+	}
+	return m, nil
+}
