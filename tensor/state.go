@@ -194,6 +194,12 @@ func (p *Part) Grow(s *Scope, axis, n int) {
 	rank := copy(shape[:], p.Value.Shape())
 	old := shape[axis]
 	shape[axis] += n
+	if v := p.Value; !s.Recording() && !s.IsFloat64() && v.Len() > 0 && v.Len()/v.stride[axis] == old && v.base == nil {
+		// Nothing lies behind the axis to be moved apart: append, with room to spare for the next time.
+		data := append(v.data[:v.Len()], make([]float32, n*v.stride[axis])...)
+		p.Value, p.live = From(data, shape[:rank]...), nil
+		return
+	}
 	bigger := New(shape[:rank]...)
 	bigger.Narrow(axis, 0, old).SetFrom(p.Value)
 	if !s.Recording() && !s.IsFloat64() {

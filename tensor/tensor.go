@@ -208,6 +208,20 @@ func (t *Tensor) Data() []float32 {
 	return t.data[:t.Len()]
 }
 
+// Bytes is the size of the elements of a tensor without gaps.
+func (t *Tensor) Bytes() int {
+	switch t.dtype {
+	case F32:
+		return 4 * t.Len()
+	case BF16, F16:
+		return 2 * t.Len()
+	case F64:
+		return 8 * t.Len()
+	}
+	numbers, size := t.dtype.quant().Block()
+	return t.Len() / numbers * size
+}
+
 // Bits is the memory of a BF16 or F16 weight.
 func (t *Tensor) Bits() []uint16 { return t.bits }
 

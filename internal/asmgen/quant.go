@@ -114,11 +114,11 @@ func (g *quantGen) dot4(name string, q4 bool, size int) {
 	for r := range 4 {
 		g.zero(r)
 	}
-	lanes := g.bytes() / 4
 	loop := g.label("block")
 	g.i("PCALIGN $32")
 	g.p("%s:", loop)
 	for r, ptr := range []string{"R8", "R9", "R10", "R11"} {
+		g.i("PREFETCHT0 (%s)(AX*4)", ptr) // the next four rows: hardware starts anew at each
 		first := true
 		g.values(q4, ptr, func(at, v int) {
 			x := fmt.Sprintf("%d(SI)", 4*at)
@@ -136,7 +136,6 @@ func (g *quantGen) dot4(name string, q4 bool, size int) {
 	g.i("ADDQ $128, SI")
 	g.i("DECQ CX")
 	g.i("JNE %s", loop)
-	_ = lanes
 	for r := range 4 {
 		if g.wide {
 			g.i("VEXTRACTF64X4 $1, Z%d, Y8", r)

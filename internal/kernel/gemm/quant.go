@@ -259,7 +259,9 @@ func narrowF16(v float32) uint16 {
 // products: activations are not rounded.
 func MulQuant(workers int, acc bool, q Quant, m, n, k int, a []float32, lda int, b []byte, c []float32, ldc int) {
 	ldb := q.RowBytes(k)
-	check(false, true, m, n, ldb, len(b), max(ldb, 1), len(b), ldb, len(c), ldc)
+	if m > 0 && len(b) < n*ldb {
+		panic("gemm: b is shorter than its shape")
+	}
 	check(false, true, m, n, k, len(a), lda, n*k, k, len(c), ldc)
 	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, q: b, quant: q, ldb: ldb, form: formQuant, c: c, ldc: ldc, acc: acc}
 	p.run(workers)
