@@ -12,6 +12,16 @@ import (
 // maxWidth bounds widths so that a hostile configuration is refused before memory is taken.
 const maxWidth = 1 << 16
 
+// MambaNorm says whether Mamba norms what its step, B and C are made of. The
+// large models do, to keep training stable.
+type MambaNorm uint8
+
+const (
+	NoNorm       MambaNorm = iota // Mamba
+	PlainNorm                     // RMS norms without weights: Falcon-Mamba
+	WeightedNorm                  // RMS norms with weights: Jamba
+)
+
 // MambaConfig describes a layer of Mamba. Zero values mean the defaults, the authors' own.
 type MambaConfig struct {
 	DModel     int  // channels of the residual stream
@@ -22,6 +32,9 @@ type MambaConfig struct {
 	NoConvBias bool // the convolution's bias is on by default
 	Bias       bool // on the projections in and out
 
+	Norm    MambaNorm // of δ, B and C
+	NormEps float64   // default 1e-6
+
 	DtMin, DtMax, DtInitFloor float64 // range of the initial step; default 0.001, 0.1, 1e-4
 
 	Seed  uint64 // of the initialisation
@@ -29,23 +42,14 @@ type MambaConfig struct {
 }
 
 func (c MambaConfig) withDefaults() (MambaConfig, error) {
-	set := func(p *int, v int) {
-		if *p == 0 {
-			*p = v
-		}
-	}
-	set(&c.DState, 16)
-	set(&c.DConv, 4)
-	set(&c.Expand, 2)
-	set(&c.DtRank, (c.DModel+15)/16)
-	setf := func(p *float64, v float64) {
-		if *p == 0 {
-			*p = v
-		}
-	}
-	setf(&c.DtMin, 0.001)
-	setf(&c.DtMax, 0.1)
-	setf(&c.DtInitFloor, 1e-4)
+	orDefault(&c.DState, 16)
+	orDefault(&c.DConv, 4)
+	orDefault(&c.Expand, 2)
+	orDefault(&c.DtRank, (c.DModel+15)/16)
+	orDefault(&c.NormEps, 1e-6)
+	orDefault(&c.DtMin, 0.001)
+	orDefault(&c.DtMax, 0.1)
+	orDefault(&c.DtInitFloor, 1e-4)
 	switch {
 	case c.DModel < 1 || c.Expand < 1 || c.DModel > maxWidth || c.Expand > maxWidth/c.DModel:
 		return c, fmt.Errorf("ssm.MambaConfig: DModel %d times Expand %d: want 1 to %d", c.DModel, c.Expand, maxWidth)
@@ -55,7 +59,9 @@ func (c MambaConfig) withDefaults() (MambaConfig, error) {
 		return c, fmt.Errorf("ssm.MambaConfig: DConv %d: want 1 to 1024", c.DConv)
 	case c.DtRank < 1 || c.DtRank > maxWidth:
 		return c, fmt.Errorf("ssm.MambaConfig: DtRank %d: want 1 to %d", c.DtRank, maxWidth)
-	case !(c.DtMin > 0 && c.DtMin <= c.DtMax && c.DtMax < 1e3 && c.DtInitFloor > 0):
+	case c.Norm > WeightedNorm || !(c.NormEps > 0 && c.NormEps < 1):
+		return c, fmt.Errorf("ssm.MambaConfig: Norm %d, NormEps %v: want NoNorm, PlainNorm or WeightedNorm, and 0 to 1", c.Norm, c.NormEps)
+	case !(checkSteps(c.DtMin, c.DtMax) && c.DtInitFloor > 0):
 		return c, fmt.Errorf("ssm.MambaConfig: DtMin %v, DtMax %v, DtInitFloor %v: want 0 < DtMin ≤ DtMax < 1000 and a positive floor", c.DtMin, c.DtMax, c.DtInitFloor)
 	}
 	return c, nil
@@ -65,7 +71,7 @@ func (c MambaConfig) withDefaults() (MambaConfig, error) {
 // mamba_ssm/modules/mamba_simple.py). With E = Expand·DModel channels inside:
 //
 //	x, z = W_in u;   x = SiLU(conv(x))
-//	δ, B, C = W_x x;   dt = softplus(W_dt δ + b_dt)
+//	δ, B, C = W_x x, each through an RMS norm if there is one;   dt = softplus(W_dt δ + b_dt)
 //	h_t = e^{dt_t A} h_{t−1} + dt_t x_t B_t,   y_t = C_t·h_t + D x_t     (scan.Selective)
 //	out = W_out (y ⊙ SiLU(z))
 //
@@ -78,6 +84,9 @@ type Mamba struct {
 	Conv           *nn.ShortConv
 	ALog           *tensor.Tensor // [E, DState]; A = −e^ALog
 	D              *tensor.Tensor // [E]
+
+	// DtNorm, BNorm and CNorm are nil without a norm; their weights are nil for Falcon-Mamba's.
+	DtNorm, BNorm, CNorm *nn.RMSNorm
 }
 
 // NewMamba makes a layer with its authors' initialisation.
@@ -87,39 +96,31 @@ func NewMamba(cfg MambaConfig) (*Mamba, error) {
 		return nil, err
 	}
 	E, N, R := c.Expand*c.DModel, c.DState, c.DtRank
+	mk := newMaker(c.Seed, c.Empty)
+	bound := 1 / math.Sqrt(float64(R))
 	m := &Mamba{
 		cfg:  c,
 		kind: fmt.Sprintf("ssm.Mamba/1 inner=%d states=%d conv=%d", E, N, c.DConv),
-		ALog: tensor.New(E, N).Track(),
+		In:   mk.linear(c.DModel, 2*E, c.Bias),
+		X:    mk.linear(E, R+2*N, false),
+		Out:  mk.linear(E, c.DModel, c.Bias),
+		Conv: mk.conv(E, c.DConv, !c.NoConvBias, true),
+		// S4D-Real: A_n = −n, for every channel.
+		ALog: mk.fill(func(i int) float64 { return math.Log(float64(i%N + 1)) }, E, N),
 		D:    nn.Full(1, E),
-		Dt:   &nn.Linear{Weight: tensor.New(E, R).Track(), Bias: tensor.New(E).Track()},
+		Dt:   &nn.Linear{Weight: nn.Uniform(mk.rng, -bound, bound, E, R), Bias: mk.dtBias(c.DtMin, c.DtMax, c.DtInitFloor, E)},
 	}
-	rng := nn.NewRNG(c.Seed)
-	for _, l := range []struct {
-		to      **nn.Linear
-		in, out int
-		bias    bool
-	}{{&m.In, c.DModel, 2 * E, c.Bias}, {&m.X, E, R + 2*N, false}, {&m.Out, E, c.DModel, c.Bias}} {
-		if *l.to, err = nn.NewLinear(l.in, l.out, l.bias, rng); err != nil {
-			return nil, err
+	norm := func(n int) *nn.RMSNorm {
+		l := &nn.RMSNorm{Eps: float32(c.NormEps)}
+		if c.Norm == WeightedNorm {
+			l.Weight = nn.Full(1, n)
 		}
+		return l
 	}
-	if m.Conv, err = nn.NewShortConv(E, c.DConv, !c.NoConvBias, true, rng); err != nil {
-		return nil, err
+	if c.Norm != NoNorm {
+		m.DtNorm, m.BNorm, m.CNorm = norm(R), norm(N), norm(N)
 	}
-	// S4D-Real: A_n = −n, for every channel.
-	for i := range m.ALog.Data() {
-		m.ALog.Data()[i] = float32(math.Log(float64(i%N + 1)))
-	}
-	bound := 1 / math.Sqrt(float64(R))
-	m.Dt.Weight = nn.Uniform(rng, -bound, bound, E, R)
-	// softplus(bias) is spread evenly, on a logarithmic scale, over the range of steps.
-	for i := range m.Dt.Bias.Data() {
-		dt := math.Exp(math.Log(c.DtMin) + rng.Float64()*(math.Log(c.DtMax)-math.Log(c.DtMin)))
-		dt = max(dt, c.DtInitFloor)
-		m.Dt.Bias.Data()[i] = float32(dt + math.Log(-math.Expm1(-dt)))
-	}
-	return m, nil
+	return m, mk.err
 }
 
 // Params lists the weights under the names of checkpoints.
@@ -129,6 +130,11 @@ func (m *Mamba) Params() nn.Params {
 	p = append(p, m.Conv.Params().Prefix("conv1d")...)
 	p = append(p, m.X.Params().Prefix("x_proj")...)
 	p = append(p, m.Dt.Params().Prefix("dt_proj")...)
+	if m.DtNorm != nil {
+		p = append(p, m.DtNorm.Params().Prefix("dt_layernorm")...)
+		p = append(p, m.BNorm.Params().Prefix("b_layernorm")...)
+		p = append(p, m.CNorm.Params().Prefix("c_layernorm")...)
+	}
 	return append(p, m.Out.Params().Prefix("out_proj")...)
 }
 
@@ -150,6 +156,9 @@ func (m *Mamba) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	x = m.Conv.Forward(x, st.Part(0))
 	dbc := m.X.Forward(x)
 	delta, B, C := dbc.Narrow(-1, 0, R), dbc.Narrow(-1, R, R+N), dbc.Narrow(-1, R+N, R+2*N)
+	if m.DtNorm != nil {
+		delta, B, C = m.DtNorm.Forward(delta), m.BNorm.Forward(B), m.CNorm.Forward(C)
+	}
 	dt := tensor.Softplus(m.Dt.Forward(delta))
 	A := tensor.Neg(tensor.Exp(tensor.Enter(u.Scope(), m.ALog)))
 	y := scan.Selective(x, dt, A, B, C, m.D, st.Part(1))

@@ -24,6 +24,21 @@ func TestLayers(t *testing.T) {
 	layertest.Run(t, "Mamba", func(seed uint64) nn.Layer {
 		return must(ssm.NewMamba(ssm.MambaConfig{DModel: 10, DState: 5, DtRank: 3, Bias: true, Seed: seed}))
 	}, 10)
+	for name, norm := range map[string]ssm.MambaNorm{"Falcon-Mamba": ssm.PlainNorm, "Jamba": ssm.WeightedNorm} {
+		layertest.Run(t, name, func(seed uint64) nn.Layer {
+			return must(ssm.NewMamba(ssm.MambaConfig{DModel: 6, DState: 5, DtRank: 3, Norm: norm, Seed: seed}))
+		}, 6)
+	}
+	for name, c := range map[string]ssm.Mamba2Config{
+		"Mamba2":       {DModel: 8, DState: 6, HeadDim: 4, Groups: 2},
+		"Mamba2 whole": {DModel: 6, DState: 5, HeadDim: 3, Groups: 2, FullNorm: true, NormBeforeGate: true, DPerChannel: true, DtLimitMin: 0.01, DtLimitMax: 0.2, Bias: true, NoConvBias: true},
+		"Mamba2 gate":  {DModel: 6, DState: 5, DInner: 16, DSSM: 12, HeadDim: 3, NoNorm: true},
+	} {
+		layertest.Run(t, name, func(seed uint64) nn.Layer {
+			c.Seed = seed
+			return must(ssm.NewMamba2(c))
+		}, c.DModel)
+	}
 	layertest.Run(t, "S4D", func(seed uint64) nn.Layer {
 		return must(ssm.NewS4D(ssm.S4DConfig{DModel: 6, DState: 8, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
 	}, 6)
@@ -85,6 +100,15 @@ func TestBadConfigs(t *testing.T) {
 		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, DtRank: -1})), "DtRank -1"},
 		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, DtMin: 1, DtMax: 0.5})), "DtMin 1, DtMax 0.5"},
 		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, DtMin: math.NaN()})), "DtMin NaN"},
+		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, Norm: 7})), "Norm 7"},
+		{err(ssm.NewMamba2(ssm.Mamba2Config{})), "DModel 0"},
+		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 24})), "HeadDim 64"},
+		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, Groups: 3})), "Groups 3"},
+		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, DState: -1})), "DState -1"},
+		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, DSSM: 500})), "DSSM 500"},
+		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, DConv: -3})), "DConv -3"},
+		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, AMin: -3})), "AMin -3"},
+		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, DtLimitMin: 1, DtLimitMax: 0.5})), "DtLimitMin 1"},
 		{err(ssm.NewS4D(ssm.S4DConfig{})), "DModel 0"},
 		{err(ssm.NewS4D(ssm.S4DConfig{DModel: 4, DState: 7})), "DState 7"},
 		{err(ssm.NewS4D(ssm.S4DConfig{DModel: 4, Init: 9})), "Init 9"},
@@ -115,27 +139,4 @@ func TestMambaInitialisation(t *testing.T) {
 	if R := m.Dt.Weight.Dim(1); R != 4 {
 		t.Errorf("DtRank is %d, want 4", R)
 	}
-}
-
-func ExampleNewMamba() {
-	m, err := ssm.NewMamba(ssm.MambaConfig{DModel: 64})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	st := m.NewState(1)
-	m.Forward(tensor.New(1, 1000, 64), st)   // a prompt
-	y := m.Forward(tensor.New(1, 1, 64), st) // one more token
-	fmt.Println(y.Shape(), st.Pos, st.Bytes())
-	// Output: [1 1 64] [1001] 9736
-}
-
-func ExampleNewS4D() {
-	l, err := ssm.NewS4D(ssm.S4DConfig{DModel: 32, Init: ssm.S4DLegS})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(l.Forward(tensor.New(2, 100, 32), nil).Shape(), l.Kernel(nil, 100).Shape(), l.NewState(1).Bytes())
-	// Output: [2 100 32] [100 32] 8200
 }
