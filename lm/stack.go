@@ -2,6 +2,8 @@ package lm
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/subquad/subquad/linattn"
 	"github.com/subquad/subquad/nn"
@@ -13,7 +15,7 @@ import (
 // names (configuration_mamba.py, configuration_llama.py). Zero values mean the
 // defaults of the type's own configuration class.
 type Config struct {
-	ModelType  string  `json:"model_type"` // "mamba", "llama"
+	ModelType  string  `json:"model_type"` // "mamba", "falcon_mamba", "mamba2", "llama"
 	VocabSize  int     `json:"vocab_size"`
 	HiddenSize int     `json:"hidden_size"`
 	NumLayers  int     `json:"num_hidden_layers"`
@@ -28,6 +30,14 @@ type Config struct {
 	TimeStepRank any   `json:"time_step_rank"` // a number, or "auto"
 	UseBias      bool  `json:"use_bias"`
 	UseConvBias  *bool `json:"use_conv_bias"`
+
+	// mamba2
+	NumSSMHeads   int   `json:"num_heads"`
+	Groups        int   `json:"n_groups"`
+	TimeStepLimit []any `json:"time_step_limit"` // lower and upper; what is not a finite number is no bound
+
+	// falcon_mamba
+	MixerRMSEps float64 `json:"mixer_rms_eps"`
 
 	// llama
 	NumHeads         int            `json:"num_attention_heads"`
@@ -96,13 +106,17 @@ func (b *stackBlock) forward(x, _ *tensor.Tensor, st *tensor.State) (y, first *t
 	return x, nil
 }
 
+var backbone = names{"backbone.embeddings", "backbone.layers", "backbone.norm_f", "lm_head"}
+
 // architectures makes the block of each model type.
 var architectures = map[string]struct {
 	names names
 	block func(c *Config, layer int) (*stackBlock, error)
 }{
-	"mamba": {names{"backbone.embeddings", "backbone.layers", "backbone.norm_f", "lm_head"}, mambaBlock},
-	"llama": {names{"model.embed_tokens", "model.layers", "model.norm", "lm_head"}, llamaBlock},
+	"mamba":        {backbone, mambaBlock},
+	"falcon_mamba": {backbone, mambaBlock},
+	"mamba2":       {backbone, mamba2Block},
+	"llama":        {names{"model.embed_tokens", "model.layers", "model.norm", "lm_head"}, llamaBlock},
 }
 
 func (c *Config) norm() Map {
@@ -124,8 +138,26 @@ func mambaBlock(c *Config, layer int) (*stackBlock, error) {
 	if rank, ok := c.TimeStepRank.(float64); ok {
 		cfg.DtRank = int(rank)
 	}
+	if c.ModelType == "falcon_mamba" {
+		cfg.Norm, cfg.NormEps = ssm.PlainNorm, c.MixerRMSEps
+	}
 	m, err := ssm.NewMamba(cfg)
 	return &stackBlock{"lm.mamba.Block/1", []residual{{normName: "norm", norm: c.norm(), name: "mixer", layer: m}}}, err
+}
+
+func mamba2Block(c *Config, layer int) (*stackBlock, error) {
+	limit := func(i int) float64 {
+		if i < len(c.TimeStepLimit) {
+			v, _ := c.TimeStepLimit[i].(float64)
+			return v
+		}
+		return 0
+	}
+	cfg := ssm.Mamba2Config{DModel: c.HiddenSize, DState: c.StateSize, DConv: c.ConvKernel, Expand: c.Expand, HeadDim: c.HeadDim, Groups: c.Groups,
+		DInner: c.NumSSMHeads * c.HeadDim, FullNorm: true, NormEps: c.NormEps, Bias: c.UseBias, NoConvBias: c.UseConvBias != nil && !*c.UseConvBias,
+		DtLimitMin: limit(0), DtLimitMax: limit(1), Seed: c.seed(layer)}
+	m, err := ssm.NewMamba2(cfg)
+	return &stackBlock{"lm.mamba2.Block/1", []residual{{normName: "norm", norm: c.norm(), name: "mixer", layer: m}}}, err
 }
 
 func llamaBlock(c *Config, layer int) (*stackBlock, error) {
@@ -152,7 +184,7 @@ func llamaBlock(c *Config, layer int) (*stackBlock, error) {
 func New(c Config) (*Model, error) {
 	arch, ok := architectures[c.ModelType]
 	if !ok {
-		return nil, fmt.Errorf("lm.Config: model_type %q: want mamba or llama", c.ModelType)
+		return nil, fmt.Errorf("lm.Config: model_type %q: want one of %v", c.ModelType, slices.Sorted(maps.Keys(architectures)))
 	}
 	const most = 1 << 20
 	if c.VocabSize < 1 || c.VocabSize > most || c.NumLayers < 1 || c.NumLayers > 1024 || c.HiddenSize < 1 || c.HiddenSize > 1<<16 {

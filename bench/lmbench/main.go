@@ -37,6 +37,9 @@ var configs = map[string]func() (*lm.Model, error){
 	"mamba-130m": func() (*lm.Model, error) {
 		return lm.New(lm.Config{ModelType: "mamba", VocabSize: 50280, HiddenSize: 768, NumLayers: 24, Tied: true})
 	},
+	"mamba2-130m": func() (*lm.Model, error) {
+		return lm.New(lm.Config{ModelType: "mamba2", VocabSize: 50288, HiddenSize: 768, NumLayers: 24, NumSSMHeads: 24, HeadDim: 64, StateSize: 128, Groups: 1, Tied: true})
+	},
 	"rwkv7-191m": func() (*lm.Model, error) {
 		return lm.NewRWKV(lm.RWKVConfig{Version: 7, Vocab: 65536, DModel: 768, NumLayers: 12})
 	},

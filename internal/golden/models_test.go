@@ -139,10 +139,12 @@ func s4dKernel(c *refCase) (r result) {
 
 // wholeModels runs a folder: logits in every mode, loss, gradients, greedy text.
 var wholeModels = map[string]func(c *refCase, folder string) result{
-	"rwkv4_model": rwkvModel,
-	"rwkv7_model": rwkvModel,
-	"hf_mamba":    hfModel,
-	"hf_llama":    hfModel,
+	"rwkv4_model":     rwkvModel,
+	"rwkv7_model":     rwkvModel,
+	"hf_mamba":        hfModel,
+	"hf_mamba2":       hfModel,
+	"hf_falcon_mamba": hfModel,
+	"hf_llama":        hfModel,
 }
 
 func (c *refCase) ids(name string) [][]int {
