@@ -2,15 +2,20 @@ package bench
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"runtime"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/gonum"
 
+	"github.com/subquad/subquad/fft"
 	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/kernel/gemm"
 	"github.com/subquad/subquad/internal/kernel/vec"
+	"github.com/subquad/subquad/linattn"
 	"github.com/subquad/subquad/scan"
 	"github.com/subquad/subquad/tensor"
 )
@@ -80,18 +85,23 @@ func BenchmarkMatMul(b *testing.B) {
 
 // One token through a Linear layer: bound by reading the weights.
 func BenchmarkMatVec(b *testing.B) {
-	for _, s := range []struct{ n, k int }{{768, 768}, {3072, 768}, {16384, 2048}} {
-		x, w, y := random(s.k, -1, 1), random(s.n*s.k, -1, 1), make([]float32, s.n)
-		eachLevel(b, fmt.Sprintf("type=f32/shape=%dx%d", s.n, s.k), func(b *testing.B) {
-			limit := gemm.ReadBandwidth(4 * len(w))
-			for b.Loop() {
-				gemm.Mul(1, false, false, true, 1, s.n, s.k, x, s.k, w, s.k, y, s.n)
-			}
-			limit = max(limit, gemm.ReadBandwidth(4*len(w)))
-			rate := perSecond(b, 4*float64(len(w)))
-			b.ReportMetric(rate/1e9, "GB/s")
-			b.ReportMetric(rate/limit, "peak-frac")
-		})
+	for _, d := range []tensor.DType{tensor.F32, tensor.BF16, tensor.F16, tensor.Q8_0, tensor.Q4_0, tensor.Q4_K, tensor.Q6_K} {
+		for _, s := range []struct{ n, k int }{{768, 768}, {3072, 768}, {16384, 2048}} {
+			w := tensor.As(d, tensor.From(random(s.n*s.k, -1, 1), s.n, s.k))
+			x := random(s.k, -1, 1)
+			eachLevel(b, fmt.Sprintf("type=%s/shape=%dx%d", strings.ToLower(d.String()), s.n, s.k), func(b *testing.B) {
+				scope := tensor.NewScope(tensor.Workers(1))
+				limit := gemm.ReadBandwidth(w.Bytes())
+				for b.Loop() {
+					scope.Reset()
+					tensor.MatMulT(scope.From(x, 1, s.k), w)
+				}
+				limit = max(limit, gemm.ReadBandwidth(w.Bytes()))
+				rate := perSecond(b, float64(w.Bytes()))
+				b.ReportMetric(rate/1e9, "GB/s")
+				b.ReportMetric(rate/limit, "peak-frac")
+			})
+		}
 	}
 }
 
@@ -162,4 +172,50 @@ func BenchmarkRWKV7(b *testing.B) {
 // Mamba-2 130m: 24 heads of 64 channels and 128 states, one decay a head.
 func BenchmarkSSD(b *testing.B) {
 	eachLevel(b, "n=512/heads=24/dim=64/states=128", func(b *testing.B) { matrixState(b, 512, 24, 128, 64, false, false) })
+}
+
+// Gated linear attention and the gated delta rule of 4 heads of 64×64, 1024 tokens.
+func BenchmarkGLA(b *testing.B) {
+	eachLevel(b, "n=1024/heads=4/dim=64", func(b *testing.B) { matrixState(b, 1024, 4, 64, 64, true, false) })
+}
+
+func BenchmarkGatedDelta(b *testing.B) {
+	eachLevel(b, "n=1024/heads=4/dim=64", func(b *testing.B) { matrixState(b, 1024, 4, 64, 64, false, true) })
+}
+
+// Causal softmax attention, 8 heads of 64, counted on half the square.
+func BenchmarkAttention(b *testing.B) {
+	const H, D = 8, 64
+	for _, T := range []int{1024, 4096} {
+		q := random(T*H*D, -1, 1)
+		flop := 4 * float64(T) * float64(T) / 2 * H * D
+		eachLevel(b, fmt.Sprintf("n=%d/heads=%d/dim=%d", T, H, D), func(b *testing.B) {
+			inference(b, flop, func(s *tensor.Scope) {
+				x := s.From(q, 1, T, H, D)
+				linattn.Softmax(x, x, x, linattn.SoftmaxOptions{}, nil)
+			})
+			b.ReportMetric(perSecond(b, flop)/1e9, "GFLOP/s")
+		})
+	}
+}
+
+// Causal convolution of 64 channels with a kernel as long as the signal, its
+// spectrum at hand. The operations are those of two transforms of twice the
+// length and a product, 2.5·2n·log₂ 2n each.
+func BenchmarkLongConv(b *testing.B) {
+	const C = 64
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for n := 1024; n <= 65536; n *= 4 {
+		x := random(n*C, -1, 1)
+		kernel, err := fft.NewKernel(random(n*C, -1, 1), n, C, n)
+		if err != nil {
+			b.Fatal(err)
+		}
+		y := make([]float32, n*C)
+		flop := C * (2*2.5*2*float64(n)*math.Log2(2*float64(n)) + 6*float64(n))
+		eachLevel(b, fmt.Sprintf("n=%d/channels=%d", n, C), func(b *testing.B) {
+			timed(b, flop, func() { kernel.Conv(y, x, nil, 1, n) })
+			b.ReportMetric(1e9/perSecond(b, float64(n*C)), "ns/sample")
+		})
+	}
 }

@@ -334,6 +334,7 @@ func vecAMD64(f *file) {
 		g.scalar("scale", func(func(string, int)) int { g.r3("VMULPS", 12, 0, 0); return 0 })
 		g.scalar("offset", func(func(string, int)) int { g.r3("VADDPS", 12, 0, 0); return 0 })
 		g.reduce("dot", true, func(acc, x, y int) { g.r3("VFMADD231PS", y, x, acc) })
+		g.max()
 		g.reduce("sum", false, func(acc, x, _ int) { g.r3("VADDPS", x, acc, acc) })
 	}
 	consts.table(f)
@@ -353,6 +354,68 @@ func (c *vecConsts) table(f *file) {
 		f.p("DATA vecMasks<>+%d(SB)/4, $%d", 4*i, m)
 	}
 	f.p("GLOBL vecMasks<>(SB), RODATA|NOPTR, $64")
+}
+
+// max prints func max(x *float32, n int) float32 for n of at least a vector;
+// the last vector overlaps the one before. NaN, which VMAXPS forgets, is noted
+// on the side.
+func (g *vecGen) max() {
+	name := "max" + g.suffix()
+	g.text(name, "func "+name+"(x *float32, n int) float32", 20)
+	g.i("MOVQ x+0(FP), SI")
+	g.i("MOVQ n+8(FP), CX")
+	lanes := g.bytes() / 4
+	loop, done := g.label("loop"), g.label("done")
+	g.i("LEAQ -%d(SI)(CX*4), DX", g.bytes()) // the last vector
+	g.i("VMOVUPS (DX), %s", g.r(0))
+	unordered := func(x int) {
+		if g.wide {
+			g.i("VCMPPS $3, %s, %s, K2", g.r(x), g.r(x))
+			g.i("KORW K2, K1, K1")
+		} else {
+			g.i("VCMPPS $3, %s, %s, Y2", g.r(x), g.r(x))
+			g.i("VORPS Y2, Y3, Y3")
+		}
+	}
+	if g.wide {
+		g.i("KXORW K1, K1, K1")
+	} else {
+		g.zero(3)
+	}
+	unordered(0)
+	g.p("%s:", loop)
+	g.i("CMPQ SI, DX")
+	g.i("JAE %s", done)
+	g.i("VMOVUPS (SI), %s", g.r(1))
+	unordered(1)
+	g.r3("VMAXPS", 1, 0, 0)
+	g.i("ADDQ $%d, SI", 4*lanes)
+	g.i("JMP %s", loop)
+	g.p("%s:", done)
+	if g.wide {
+		g.i("VEXTRACTF64X4 $1, Z0, Y1")
+		g.i("VMAXPS Y1, Y0, Y0")
+	}
+	g.i("VEXTRACTF128 $1, Y0, X1")
+	g.i("VMAXPS X1, X0, X0")
+	g.i("VPERMILPS $0x4e, X0, X1")
+	g.i("VMAXPS X1, X0, X0")
+	g.i("VPERMILPS $0xb1, X0, X1")
+	g.i("VMAXPS X1, X0, X0")
+	if g.wide {
+		g.i("KMOVW K1, AX")
+	} else {
+		g.i("VMOVMSKPS Y3, AX")
+	}
+	some := g.label("number")
+	g.i("TESTL AX, AX")
+	g.i("JEQ %s", some)
+	g.i("MOVL $0x7fc00000, AX")
+	g.i("VMOVD AX, X0")
+	g.p("%s:", some)
+	g.i("VMOVSS X0, ret+16(FP)")
+	g.i("VZEROUPPER")
+	g.i("RET")
 }
 
 // reduce prints func name(x[, y] *float32, n int) float32: four running

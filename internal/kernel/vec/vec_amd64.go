@@ -96,3 +96,13 @@ func sumAVX512(x *float32, n int) float32
 
 //go:noescape
 func sumAVX2(x *float32, n int) float32
+
+// maxAVX512 wants n of at least 16.
+//
+//go:noescape
+func maxAVX512(x *float32, n int) float32
+
+// maxAVX2 wants n of at least 8.
+//
+//go:noescape
+func maxAVX2(x *float32, n int) float32

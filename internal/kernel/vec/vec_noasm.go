@@ -32,3 +32,5 @@ func dotAVX512(x, y *float32, n int) float32         { panic("vec: no assembly")
 func dotAVX2(x, y *float32, n int) float32           { panic("vec: no assembly") }
 func sumAVX512(x *float32, n int) float32            { panic("vec: no assembly") }
 func sumAVX2(x *float32, n int) float32              { panic("vec: no assembly") }
+func maxAVX512(x *float32, n int) float32            { panic("vec: no assembly") }
+func maxAVX2(x *float32, n int) float32              { panic("vec: no assembly") }

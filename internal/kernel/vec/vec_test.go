@@ -206,8 +206,12 @@ func TestReductions(t *testing.T) {
 				t.Errorf("ExpSub of %d: %v, want %v", n, got, want)
 			}
 		}
-		if v := Max([]float32{1, float32(math.NaN()), 2}); v == v {
-			t.Errorf("Max with a NaN is %v", v)
+		for n := 1; n < 70; n++ {
+			x := make([]float32, n)
+			x[n*2/3] = float32(math.NaN())
+			if v := Max(x); v == v {
+				t.Errorf("Max of %d with a NaN is %v", n, v)
+			}
 		}
 	})
 }
