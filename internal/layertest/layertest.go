@@ -40,6 +40,7 @@ func Run(t *testing.T, name string, make func(seed uint64) nn.Layer, dModel int)
 				t.Run("workers", l.workers)
 				t.Run("saved state", l.savedState)
 				t.Run("batch", l.batch)
+				t.Run("packed", l.packed)
 				t.Run("allocations", l.allocations)
 				t.Run("plain form", l.plain)
 				t.Run("gradients", l.gradients)
@@ -72,6 +73,87 @@ func (l *subject) cuts(length int) (cuts []int) {
 		cuts, length = append(cuts, n), length-n
 	}
 	return cuts
+}
+
+// Sequences in one call, packed one after another or padded to one length,
+// give what each gives alone: outputs, states, and the gradient of x.
+func (l *subject) packed(t *testing.T) {
+	lengths := []int{6, 0, 1, 9}
+	const longest, total = 9, 16
+	offsets := []int{0}
+	for _, n := range lengths {
+		offsets = append(offsets, offsets[len(offsets)-1]+n)
+	}
+	x, c := l.noise(1, total), l.noise(1, total).Data()
+	// run gives y ([total, d]), the states after and dx of Σ c⊙y.
+	run := func(forward func(s *tensor.Scope, x *tensor.Tensor, states []*tensor.State) *tensor.Tensor) (y, dx []float64, states []*tensor.State) {
+		for range lengths {
+			states = append(states, l.started(1))
+		}
+		x.ZeroGrad()
+		s := tensor.NewScope(tensor.Record())
+		out := forward(s, tensor.Enter(s, x), states)
+		s.Backward(tensor.SumAll(tensor.Mul(out, s.From(c, out.Shape()...))))
+		return out.Float64s(), x.Grad().Float64s(), states
+	}
+	seed := l.rng.Uint64()
+	fresh := func() { l.rng = rand.New(rand.NewPCG(seed, 1)) } // the same states each time
+	fresh()
+	y, dx, states := run(func(s *tensor.Scope, x *tensor.Tensor, states []*tensor.State) *tensor.Tensor {
+		var parts []*tensor.Tensor
+		for i, st := range states {
+			parts = append(parts, l.Forward(x.Narrow(1, offsets[i], offsets[i+1]), st))
+		}
+		return tensor.Concat(1, parts...)
+	})
+	padded := func(side nn.Padding) func(s *tensor.Scope, x *tensor.Tensor, states []*tensor.State) *tensor.Tensor {
+		return func(s *tensor.Scope, x *tensor.Tensor, states []*tensor.State) *tensor.Tensor {
+			at := func(n int) (lo, hi int) {
+				if side == nn.PadLeft {
+					return longest - n, longest
+				}
+				return 0, n
+			}
+			var rows []*tensor.Tensor
+			for i, n := range lengths {
+				junk := s.New(1, longest-n, l.d)
+				for j := range junk.Data() {
+					junk.Data()[j] = 1e30
+				}
+				row := []*tensor.Tensor{x.Narrow(1, offsets[i], offsets[i+1]), junk}
+				if side == nn.PadLeft {
+					slices.Reverse(row)
+				}
+				rows = append(rows, tensor.Concat(1, row...))
+			}
+			out := nn.Padded(l, tensor.Concat(0, rows...), lengths, side, states)
+			var parts []*tensor.Tensor
+			for i, n := range lengths {
+				lo, hi := at(n)
+				parts = append(parts, out.Narrow(0, i, i+1).Narrow(1, lo, hi))
+			}
+			return tensor.Concat(1, parts...)
+		}
+	}
+	for _, way := range []struct {
+		name    string
+		forward func(s *tensor.Scope, x *tensor.Tensor, states []*tensor.State) *tensor.Tensor
+	}{
+		{"packed", func(_ *tensor.Scope, x *tensor.Tensor, states []*tensor.State) *tensor.Tensor {
+			return nn.Packed(l, x, offsets, states)
+		}},
+		{"padded on the right", padded(nn.PadRight)},
+		{"padded on the left", padded(nn.PadLeft)},
+	} {
+		fresh()
+		gotY, gotDx, gotStates := run(way.forward)
+		if !slices.Equal(gotY, y) || !slices.Equal(gotDx, dx) {
+			t.Errorf("%s: outputs differ by %.2g, the gradient of x by %.2g: want the same bits", way.name, gradcheck.Difference(gotY, y), gradcheck.Difference(gotDx, dx))
+		}
+		for i, st := range gotStates {
+			compareStates(t, fmt.Sprintf("%s: sequence %d", way.name, i), st, states[i], 0)
+		}
+	}
 }
 
 func ones(n int) []int { return slices.Repeat([]int{1}, n) }
