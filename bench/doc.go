@@ -1,8 +1,10 @@
 // Package bench compares this module's kernels and layers with the limits of
-// the machine and with softmax attention. It has benchmarks only:
+// the machine and with softmax attention:
 //
-//	go test -bench . ./bench
-//	go test -bench 'MatMul/.*hw=avx512' ./bench
+//	go test -bench . ./bench                kernels and layers, in benchstat's format
+//	go run ./bench/report                   a chosen set, as a page with plots
+//	go run ./bench/lmbench -config NAME     whole language models
+//	go run ./bench/limits                   the machine itself
 //
 // Names follow benchstat's key=value style. Kernels run on one core, at every
 // instruction level that the machine has (hw=…), and report the metric

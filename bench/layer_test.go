@@ -6,33 +6,9 @@ import (
 	"testing"
 
 	"github.com/subquad/subquad/internal/kernel/gemm"
-	"github.com/subquad/subquad/linattn"
 	"github.com/subquad/subquad/nn"
-	"github.com/subquad/subquad/rwkv"
-	"github.com/subquad/subquad/ssm"
 	"github.com/subquad/subquad/tensor"
 )
-
-type entry struct {
-	name string
-	make func(width int) (nn.Layer, error)
-}
-
-// every layer of the module, by the name that the benchmarks use.
-var every = []entry{
-	{"mamba", func(d int) (nn.Layer, error) { return ssm.NewMamba(ssm.MambaConfig{DModel: d}) }},
-	{"s4d", func(d int) (nn.Layer, error) { return ssm.NewS4D(ssm.S4DConfig{DModel: d}) }},
-	{"rwkv4", func(d int) (nn.Layer, error) { return rwkv.NewTimeMix4(rwkv.Config4{DModel: d}) }},
-	{"rwkv7", func(d int) (nn.Layer, error) { return rwkv.NewTimeMix7(rwkv.Config7{DModel: d}) }},
-	{"based", func(d int) (nn.Layer, error) { return linattn.NewBased(linattn.BasedConfig{DModel: d}) }},
-	{"baseconv", func(d int) (nn.Layer, error) { return linattn.NewBaseConv(linattn.BaseConvConfig{DModel: d}) }},
-	{"window", func(d int) (nn.Layer, error) {
-		return linattn.NewAttention(linattn.AttentionConfig{DModel: d, Window: 64, RopeBase: 10000})
-	}},
-	{"softmax", func(d int) (nn.Layer, error) {
-		return linattn.NewAttention(linattn.AttentionConfig{DModel: d, RopeBase: 10000})
-	}},
-}
 
 // matrices is the number of weights that are multiplied with every token.
 func matrices(l nn.Layer) float64 {
@@ -51,13 +27,13 @@ func matrices(l nn.Layer) float64 {
 // stops at 16k.
 func BenchmarkForward(b *testing.B) {
 	const width, piece = 256, 16384
-	for _, e := range every {
+	for _, e := range Kinds {
 		for _, n := range []int{1024, 4096, 16384, 65536} {
-			if e.name == "softmax" && n > piece {
+			if e.Quadratic && n > piece {
 				continue
 			}
-			b.Run(fmt.Sprintf("layer=%s/d=%d/n=%d", e.name, width, n), func(b *testing.B) {
-				l, err := e.make(width)
+			b.Run(fmt.Sprintf("layer=%s/d=%d/n=%d", e.Name, width, n), func(b *testing.B) {
+				l, err := e.New(width)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -78,9 +54,9 @@ func BenchmarkForward(b *testing.B) {
 // One token with state, after 1000 others.
 func BenchmarkDecode(b *testing.B) {
 	const width = 768
-	for _, e := range every {
-		b.Run(fmt.Sprintf("layer=%s/d=%d", e.name, width), func(b *testing.B) {
-			l, err := e.make(width)
+	for _, e := range Kinds {
+		b.Run(fmt.Sprintf("layer=%s/d=%d", e.Name, width), func(b *testing.B) {
+			l, err := e.New(width)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -100,9 +76,9 @@ func BenchmarkDecode(b *testing.B) {
 // Forward and backward of 512 tokens, all cores.
 func BenchmarkTrain(b *testing.B) {
 	const width, n = 256, 512
-	for _, e := range every {
-		b.Run(fmt.Sprintf("layer=%s/d=%d/n=%d", e.name, width, n), func(b *testing.B) {
-			l, err := e.make(width)
+	for _, e := range Kinds {
+		b.Run(fmt.Sprintf("layer=%s/d=%d/n=%d", e.Name, width, n), func(b *testing.B) {
+			l, err := e.New(width)
 			if err != nil {
 				b.Fatal(err)
 			}
