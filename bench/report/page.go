@@ -39,10 +39,10 @@ func picture(title, xLabel, yLabel string, logX, logY bool, lines []line) (templ
 	p.Legend.Top, p.Legend.Left = true, true
 	p.Add(plotter.NewGrid())
 	if logX {
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, powers{2}
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, ticks(xLabel)
 	}
 	if logY {
-		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, powers{10}
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, ticks(yLabel)
 	}
 	for i, l := range lines {
 		var pts plotter.XYs
@@ -94,15 +94,32 @@ func picture(title, xLabel, yLabel string, logX, logY bool, lines []line) (templ
 	return template.HTML(svg), nil
 }
 
+// ticks suit what an axis counts: lengths by doublings, bytes by sixteens, the rest by tens.
+func ticks(label string) powers {
+	plain := func(v float64) string { return fmt.Sprintf("%g", v) }
+	switch label {
+	case "tokens", "tokens before":
+		return powers{2, short}
+	case "bytes":
+		return powers{16, short}
+	case "operations a byte":
+		return powers{4, plain}
+	}
+	return powers{10, plain}
+}
+
 // powers are ticks at the powers of a base.
-type powers struct{ base float64 }
+type powers struct {
+	base  float64
+	label func(v float64) string
+}
 
 func (t powers) Ticks(lo, hi float64) (ticks []plot.Tick) {
 	from, to := math.Floor(math.Log(lo)/math.Log(t.base)), math.Ceil(math.Log(hi)/math.Log(t.base))
 	for e := from; e <= to; e++ {
 		v := math.Pow(t.base, e)
 		if v >= lo*0.999 && v <= hi*1.001 {
-			ticks = append(ticks, plot.Tick{Value: v, Label: short(v)})
+			ticks = append(ticks, plot.Tick{Value: v, Label: t.label(v)})
 		}
 	}
 	return ticks
