@@ -7,8 +7,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"gonum.org/v1/gonum/mat"
-
 	"github.com/subquad/subquad/nn"
 	"github.com/subquad/subquad/scan"
 	"github.com/subquad/subquad/tensor"
@@ -112,7 +110,10 @@ func NewS4D(cfg S4DConfig) (*S4D, error) {
 		C: nn.Normal(rng, math.Sqrt(0.5), 1, H, N, 2),
 		D: nn.Normal(rng, 1, 1, H),
 	}
-	re, im := l.eigenvalues()
+	re, im, err := l.eigenvalues()
+	if err != nil {
+		return nil, err
+	}
 	for i := range H * N {
 		l.AReal.Data()[i] = float32(math.Log(re[i%N]))
 		l.AImag.Data()[i] = float32(im[i%N])
@@ -124,7 +125,7 @@ func NewS4D(cfg S4DConfig) (*S4D, error) {
 }
 
 // eigenvalues gives −Re and |Im| of the initial A.
-func (l *S4D) eigenvalues() (re, im []float64) {
+func (l *S4D) eigenvalues() (re, im []float64, err error) {
 	n := l.cfg.DState / 2
 	N := float64(l.cfg.DState)
 	re, im = make([]float64, n), make([]float64, n)
@@ -140,43 +141,15 @@ func (l *S4D) eigenvalues() (re, im []float64) {
 		}
 	}
 	if l.cfg.Init == S4DLegS {
-		copy(im, legsFrequencies(l.cfg.DState))
-	}
-	return re, im
-}
-
-// legsFrequencies are the positive imaginary parts, ascending, of the
-// eigenvalues of HiPPO-LegS's normal part: with A[n,k] = −√(2n+1)√(2k+1) below
-// the diagonal and −(n+1) on it, and P[n] = √(n+½), A + P Pᵀ is −½ plus a
-// skew-symmetric matrix K (arXiv 2111.00396, theorem 1). iK is Hermitian; its
-// eigenvalues are those of the symmetric −K² to the power ½, each twice.
-func legsFrequencies(N int) []float64 {
-	k := mat.NewDense(N, N, nil)
-	for i := range N {
-		for j := range N {
-			if i != j {
-				k.Set(i, j, math.Copysign(0.5*math.Sqrt(float64((2*i+1)*(2*j+1))), float64(j-i)))
-			}
+		lambda, _, _, _, err := NPLR(l.cfg.DState)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i, z := range lambda {
+			im[n-1-i] = -imag(z)
 		}
 	}
-	// The Hermitian iK as a real symmetric matrix of twice the size keeps the
-	// accuracy that squaring would lose.
-	sym := mat.NewSymDense(2*N, nil)
-	for i := range N {
-		for j := range N {
-			sym.SetSym(i, N+j, -k.At(i, j))
-		}
-	}
-	var eig mat.EigenSym
-	if !eig.Factorize(sym, false) {
-		panic("ssm: the eigenvalues of HiPPO-LegS did not converge")
-	}
-	v := eig.Values(nil) // ascending, each twice
-	out := make([]float64, 0, N/2)
-	for i := N; i < 2*N; i += 2 {
-		out = append(out, math.Abs(v[i]))
-	}
-	return out
+	return re, im, nil
 }
 
 // Params lists the weights under the names of state-spaces/s4's S4Block.

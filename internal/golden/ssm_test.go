@@ -1,6 +1,7 @@
 package golden
 
 import (
+	"math/cmplx"
 	"slices"
 
 	"github.com/subquad/subquad/scan"
@@ -9,6 +10,7 @@ import (
 )
 
 func init() {
+	direct["hippo_legs"] = hippoLegS
 	layers["mamba2_layer"] = mamba2Layer
 	layers["falcon_mamba_layer"] = falconMambaLayer
 	layers["jamba_mamba_layer"] = jambaMambaLayer
@@ -67,4 +69,46 @@ func selectiveStateUpdate(c *refCase) *operation {
 		return v
 	}}}
 	return o
+}
+
+// complexOf joins the parts of a complex tensor of the file.
+func (c *refCase) complexOf(name string) (z []complex128) {
+	im := c.float64s(name + ".im")
+	for i, re := range c.float64s(name + ".re") {
+		z = append(z, complex(re, im[i]))
+	}
+	return z
+}
+
+// parts are real and imaginary parts in turn, so that both are compared on one scale.
+func parts(z []complex128) (v []float64) {
+	for _, c := range z {
+		v = append(v, real(c), imag(c))
+	}
+	return v
+}
+
+// hippoLegS compares what does not depend on the phases of the eigenvectors.
+func hippoLegS(c *refCase) (r result) {
+	n := c.int("N", 0)
+	A, B, err := ssm.LegS.Matrices(n)
+	if err != nil {
+		return result{bad: []string{err.Error()}}
+	}
+	lambda, P, eigB, _, err := ssm.NPLR(n)
+	if err != nil {
+		return result{bad: []string{err.Error()}}
+	}
+	const tolerance = 1e-11
+	r.check(c, &r.whole, "out.A", A.RawMatrix().Data, c.float64s("out.A"), tolerance)
+	r.check(c, &r.whole, "out.B", B, c.float64s("out.B"), tolerance)
+	r.check(c, &r.whole, "out.W", parts(lambda), parts(c.complexOf("out.W")), tolerance)
+	abs := make([]float64, len(eigB))
+	BP := make([]complex128, len(eigB))
+	for i, b := range eigB {
+		abs[i], BP[i] = cmplx.Abs(b), b*cmplx.Conj(P[i])
+	}
+	r.check(c, &r.whole, "out.abs_B", abs, c.float64s("out.abs_B"), tolerance)
+	r.check(c, &r.whole, "out.B_conjP", parts(BP), parts(c.complexOf("out.B_conjP")), tolerance)
+	return r
 }
