@@ -74,6 +74,12 @@ func BenchmarkMatMul(b *testing.B) {
 			timed(b, flop, func() { gemm.Mul(1, false, false, true, s.m, s.n, s.k, x, s.k, w, s.k, y, s.n) })
 			b.ReportMetric(perSecond(b, flop)/1e9, "GFLOP/s")
 		})
+		// bfloat16 weights, float32 in and out. With tiles the peak of float32 is no limit.
+		half := tensor.As(tensor.BF16, tensor.From(w, s.n, s.k)).Bits()
+		eachLevel(b, fmt.Sprintf("type=bf16/shape=%dx%dx%d", s.m, s.n, s.k), func(b *testing.B) {
+			timed(b, flop, func() { gemm.MulBF16(1, false, false, s.m, s.n, s.k, x, s.k, half, s.k, y, s.n) })
+			b.ReportMetric(perSecond(b, flop)/1e9, "GFLOP/s")
+		})
 		b.Run(name+"/hw=gonum", func(b *testing.B) {
 			for b.Loop() {
 				gonum.Implementation{}.Sgemm(blas.NoTrans, blas.Trans, s.m, s.n, s.k, 1, x, s.k, w, s.k, 0, y, s.n)

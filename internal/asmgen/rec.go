@@ -172,6 +172,13 @@ func (g *recGen) selective() {
 		g.row("x", "xs", "R9")
 		g.row("b", "bs", "R10")
 		g.row("c", "cs", "R11")
+		// Rows of a wide layer lie far apart: the processor's own prefetching
+		// does not see the next ones coming.
+		g.row("y", "ys", "R12")
+		for _, a := range []struct{ stride, reg string }{{"dts", "R8"}, {"xs", "R9"}, {"ys", "R12"}} {
+			g.i("MOVQ %s, DX", g.f(a.stride))
+			g.i("PREFETCHT0 (%s)(DX*8)", a.reg)
+		}
 		g.load("(R8)", 4)
 		g.load("(R9)", 5)
 		g.r3("VMULPS", 5, 7, 6)

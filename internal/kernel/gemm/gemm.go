@@ -271,6 +271,8 @@ func (p *product) part(i0, i1, j0, j1 int) {
 		p.dotB(i0, i1, j0, j1)
 	case pathDotA:
 		p.dotA(i0, i1, j0, j1)
+	case pathTiles:
+		p.tiles(i0, i1, j0, j1)
 	default:
 		p.blocks(i0, i1, j0, j1)
 	}
@@ -282,6 +284,7 @@ const (
 	pathBlocks path = iota
 	pathDotB        // few rows against the rows of a transposed B
 	pathDotA        // few columns: the rows of A against them
+	pathTiles       // the processor's tile instructions
 )
 
 // Thin products go by dot products: a sum across a vector at the end of every
@@ -302,6 +305,8 @@ func (p *product) path() path {
 		return pathDotB
 	case p.n <= thinN && p.acs == 1 && p.form <= formCols && p.k >= thinK+thinRate*(p.n-1) && p.m > p.n:
 		return pathDotA
+	case p.canTile():
+		return pathTiles
 	}
 	return pathBlocks
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/subquad/subquad/hw"
@@ -279,7 +280,8 @@ func toF16(x float32) uint16 {
 func TestMulHalf(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(13, 14))
-		all := append([][3]int(nil), shapes...)
+		// The last four are for tiles: several blocks of each kind, and leftovers.
+		all := append(slices.Clone(shapes), [][3]int{{17, 32, 32}, {40, 70, 64}, {33, 96, 288}, {300, 64, 544}}...)
 		for m := 1; m < 10; m++ {
 			for k := 1; k < 70 && !race.Enabled; k++ {
 				all = append(all, [3]int{m, 1 + (m*k)%19, k})

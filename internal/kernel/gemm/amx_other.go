@@ -1,0 +1,7 @@
+//go:build purego || !amd64
+
+package gemm
+
+func (p *product) canTile() bool { return false }
+
+func (p *product) tiles(i0, i1, j0, j1 int) { panic("gemm: no tiles") }
