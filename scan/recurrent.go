@@ -9,17 +9,33 @@ import (
 	"github.com/subquad/subquad/tensor"
 )
 
-// matrixChunk is the number of tokens between the states that a recording
-// keeps; those between are computed again in the gradient.
+// matrixChunk is the number of tokens of a chunk, and between the states that a
+// recording keeps; those between are computed again in the gradient.
 const matrixChunk = 64
+
+// choose takes the algorithm.
+func (r *recurrent) choose(p *MatrixInput, recording bool) {
+	r.size = matrixChunk
+	if p.ChunkSize > 0 {
+		r.size = min(p.ChunkSize, max(r.length, 1))
+	}
+	switch p.Mode {
+	case Chunked:
+		r.products = true
+	case Auto:
+		r.products = r.length >= shortSegment && recording
+	}
+}
 
 // recurrent is one call of Matrix in its recurrent form: operands contiguous,
 // decays as such and not as logarithms.
 type recurrent struct {
 	matrix
-	q, k, v, a, b, d, u, o, state []float32
-	groups                        int // heads of q, k, a and b
-	starts                        []float32
+	q, k, v, a, b, d, g, u, o, state []float32 // d is e^g
+	groups                           int       // heads of q, k, a and b
+	starts                           []float32
+	size                             int  // tokens of a chunk
+	products                         bool // chunks as matrix products
 }
 
 func (m *matrix) forward(s *tensor.Scope, p *MatrixInput, o, after, before *tensor.Tensor) {
@@ -33,9 +49,10 @@ func (m *matrix) forward(s *tensor.Scope, p *MatrixInput, o, after, before *tens
 		r.u = in.Bonus.Data()
 	}
 	if in.LogDecay != nil {
-		r.d = s.Floats(in.LogDecay.Len())
-		vec.Exp(r.d, in.LogDecay.Data())
+		r.d, r.g = s.Floats(in.LogDecay.Len()), in.LogDecay.Data()
+		vec.Exp(r.d, r.g)
 	}
+	r.choose(p, o.Recording())
 	if o.Recording() {
 		r.starts = s.Floats(r.chunks() * len(r.state))
 	}
@@ -61,7 +78,7 @@ func compact(t *tensor.Tensor) *tensor.Tensor {
 	return tensor.Contiguous(t)
 }
 
-func (r *recurrent) chunks() int { return (r.length + matrixChunk - 1) / matrixChunk }
+func (r *recurrent) chunks() int { return (r.length + r.size - 1) / r.size }
 
 func (r *recurrent) parallel(workers, units int) {
 	c := *r
@@ -93,20 +110,38 @@ func (r *recurrent) unit(i int) {
 		return
 	}
 	S := r.state[i*size:][:size]
-	for t := 0; t < r.length; t += matrixChunk {
+	var w *chunkWork
+	if r.products {
+		w = chunkWorks.Get().(*chunkWork)
+		defer chunkWorks.Put(w)
+	}
+	for t := 0; t < r.length; t += r.size {
 		if r.starts != nil {
-			copy(r.starts[(t/matrixChunk*r.batch*r.heads+i)*size:][:size], S)
+			copy(r.starts[(t/r.size*r.batch*r.heads+i)*size:][:size], S)
 		}
-		a := r.args(i, t, min(matrixChunk, r.length-t), S)
+		n := min(r.size, r.length-t)
+		if r.products {
+			r.chunk(w, i, t, n, S)
+			continue
+		}
+		a := r.args(i, t, n, S)
 		rec.Matrix(&a)
-		for n := range a.T {
-			o := a.O[n*a.OStride:][:r.cols]
-			if r.u != nil {
-				vec.Axpy(o, r.bonus(i, &a, n), a.Vv[n*a.VStride:])
-			}
-			if r.scale != 1 {
-				vec.Scale(o, o, r.scale)
-			}
+		r.finish(i, &a)
+	}
+}
+
+// finish adds the bonus to the outputs of a's tokens and scales them.
+func (r *recurrent) finish(i int, a *rec.MatrixArgs) {
+	if r.u == nil && r.scale == 1 {
+		return
+	}
+	for n := range a.T {
+		o := a.O[n*a.OStride:][:r.cols]
+		if r.u != nil {
+			vec.Axpy(o, r.bonus(i, a, n), a.Vv[n*a.VStride:])
+		}
+		if r.scale != 1 {
+			vec.Scale(o, o, r.scale)
 		}
 	}
 }
@@ -155,13 +190,15 @@ func (r *recurrent) backward(workers int, p *MatrixInput, o, before, after *tens
 		hw.Parallel(workers, units, func(i int) {
 			mem := matrixScratch.Get().(*[]float32)
 			defer matrixScratch.Put(mem)
-			if n := rec.MatrixScratch(matrixChunk, K, V); len(*mem) < n {
+			if n := rec.MatrixScratch(r.size, K, V); len(*mem) < n {
 				*mem = make([]float32, n)
 			}
+			w := chunkWorks.Get().(*chunkWork)
+			defer chunkWorks.Put(w)
 			b, h := i/H, i%H
 			for c := r.chunks() - 1; c >= 0; c-- {
-				t := c * matrixChunk
-				a := r.args(i, t, min(matrixChunk, T-t), r.starts[(c*units+i)*size:][:size])
+				t := c * r.size
+				a := r.args(i, t, min(r.size, T-t), r.starts[(c*units+i)*size:][:size])
 				row := (b*T+t)*H + h
 				g := rec.MatrixGrads{O: do[row*V:], S: dS[i*size:][:size],
 					Q: from(dq, row*K), K: from(dk, row*K), A: from(da, row*K), B: from(db, row*K), V: from(dv, row*V),
@@ -172,7 +209,11 @@ func (r *recurrent) backward(workers int, p *MatrixInput, o, before, after *tens
 				} else if dd != nil {
 					g.D, g.DStride = dd[row:], H
 				}
-				rec.MatrixBackward(&a, &g)
+				if r.products {
+					r.chunkBack(w, i, t, a.T, a.S, &g)
+				} else {
+					r.recurrentBack(i, t, &a, &g)
+				}
 				if r.u == nil {
 					continue
 				}
@@ -213,11 +254,7 @@ func (r *recurrent) backward(workers int, p *MatrixInput, o, before, after *tens
 	narrow(p.K, dk)
 	narrow(p.A, da)
 	narrow(p.B, db)
-	if g := gradOf(p.LogDecay); g != nil {
-		for i, d := range r.d { // d = e^g
-			g[i] += dd[i] * d
-		}
-	}
+	addAll(gradOf(p.LogDecay), dd)
 	sumBatch(gradOf(p.Bonus), du)
 	addAll(gradOf(before), dS)
 }
