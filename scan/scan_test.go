@@ -45,6 +45,8 @@ type variant struct {
 	decay                float64 // smallest log decay; 0 for none
 	vector, rank1, bonus bool
 	groups               int
+	mode                 scan.Mode
+	chunk                int
 }
 
 var variants = []variant{
@@ -57,6 +59,8 @@ var variants = []variant{
 	{name: "delta", rank1: true},
 	{name: "gated delta", decay: -1, rank1: true},
 	{name: "rwkv7", decay: -0.6, vector: true, rank1: true},
+	{name: "forgetful", decay: -1e4, rank1: true},
+	{name: "nearly kept", decay: -1e-6, vector: true, rank1: true},
 	{name: "rwkv7 strong", decay: -100, vector: true, rank1: true, groups: 1},
 }
 
@@ -94,7 +98,7 @@ func (v variant) input(r noise, T int) (leaves []*tensor.Tensor, call func(s *te
 			}
 			return tensor.Enter(s, t).Narrow(1, lo, hi)
 		}
-		in := scan.MatrixInput{Q: cut(q), K: cut(k), V: cut(val), LogDecay: cut(g), A: cut(a), B: cut(b), Scale: 0.5}
+		in := scan.MatrixInput{Q: cut(q), K: cut(k), V: cut(val), LogDecay: cut(g), A: cut(a), B: cut(b), Scale: 0.5, Mode: v.mode, ChunkSize: v.chunk}
 		if u != nil {
 			in.Bonus = tensor.Enter(s, u)
 		}
