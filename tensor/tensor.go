@@ -366,6 +366,17 @@ func (t *Tensor) SetFrom(src *Tensor) {
 		copy(t.data[:t.Len()], src.data)
 		return
 	}
+	if t.dtype == F32 && src.dtype == F32 && (t.Contiguous() || src.Contiguous()) {
+		cols := t.rowLen()
+		if t.Contiguous() {
+			to := t.data
+			src.eachRow(func(o int) { to = to[copy(to[:cols], src.data[o:]):] })
+		} else {
+			from := src.data
+			t.eachRow(func(o int) { from = from[copy(t.data[o:o+cols], from):] })
+		}
+		return
+	}
 	vals := src.Values64()
 	cols := t.rowLen()
 	t.eachRow(func(o int) {
