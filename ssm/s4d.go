@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/cmplx"
-	"slices"
-	"sync/atomic"
 
 	"github.com/subquad/subquad/nn"
 	"github.com/subquad/subquad/scan"
@@ -84,14 +82,8 @@ type S4D struct {
 	D            *tensor.Tensor // [1, H]
 	Out          *nn.Linear     // [2H, H], halves for GLU
 
-	flatD *tensor.Tensor               // D as [H]
-	cache atomic.Pointer[s4dConstants] // what discrete last made for inference
-}
-
-// s4dConstants are discretised constants and the parameters they were made of.
-type s4dConstants struct {
-	made    [][]float32
-	a, b, c *tensor.Tensor
+	flatD *tensor.Tensor // D as [H]
+	kept  kept           // what discretize last made for inference
 }
 
 // NewS4D makes a layer with its authors' initialisation.
@@ -183,8 +175,9 @@ func (l *S4D) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 
 // SSM is the state space part of Forward, without what comes after it.
 func (l *S4D) SSM(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
-	A, B, C := l.discrete(u.Scope())
-	return scan.ComplexDiagonal(u, A, B, C, l.flatD, st.Part(0), st.Part(1))
+	leaves := l.leaves()
+	abc := l.kept.of(u.Scope(), leaves[:], 3, l.discretize)
+	return scan.ComplexDiagonal(u, abc[0], abc[1], abc[2], l.flatD, st.Part(0), st.Part(1))
 }
 
 // modes are the discretised constants of one mode and what their gradient needs.
@@ -226,40 +219,12 @@ func expm1Over(z complex128) complex128 {
 	return sum
 }
 
-// discrete is Ā, B̄ and C, each [2, N/2, H], real and imaginary parts, channels
-// side by side. In inference it is made anew only when a parameter has changed: an
-// exponential for each mode costs more than a token does.
-func (l *S4D) discrete(s *tensor.Scope) (A, B, C *tensor.Tensor) {
-	if s.Recording() || s.IsFloat64() {
-		m := l.discretize(s)
-		return m.Narrow(0, 0, 2), m.Narrow(0, 2, 4), m.Narrow(0, 4, 6)
-	}
-	leaves := l.leaves()
-	c := l.cache.Load()
-	if c != nil {
-		for i, t := range leaves {
-			if !slices.Equal(c.made[i], t.Data()) {
-				c = nil
-				break
-			}
-		}
-	}
-	if c == nil {
-		m := l.discretize(nil)
-		c = &s4dConstants{a: m.Narrow(0, 0, 2), b: m.Narrow(0, 2, 4), c: m.Narrow(0, 4, 6)}
-		for _, t := range leaves {
-			c.made = append(c.made, slices.Clone(t.Data()))
-		}
-		l.cache.Store(c)
-	}
-	return c.a, c.b, c.c
-}
-
 func (l *S4D) leaves() [5]*tensor.Tensor {
 	return [5]*tensor.Tensor{l.InvDt, l.AReal, l.AImag, l.B, l.C}
 }
 
-// discretize is the three in one, [6, N/2, H].
+// discretize is Ā, B̄ and C in one, [6, N/2, H], real and imaginary parts in
+// turn, channels side by side.
 func (l *S4D) discretize(s *tensor.Scope) *tensor.Tensor {
 	H, N := l.cfg.DModel, l.cfg.DState/2
 	leaves := l.leaves()
@@ -277,14 +242,7 @@ func (l *S4D) discretize(s *tensor.Scope) *tensor.Tensor {
 	if y.Recording() {
 		tensor.OnBackward(func() {
 			g := y.Grad().Data()
-			var grads [][]float32 // nil for a parameter that wants none
-			for _, t := range leaves {
-				var d []float32
-				if t.NeedsGrad() {
-					d = t.Grad().Data()
-				}
-				grads = append(grads, d)
-			}
+			grads := gradsOf(leaves[:])
 			at := func(k, n, h int) complex128 {
 				return complex(float64(g[(2*k*N+n)*H+h]), float64(g[((2*k+1)*N+n)*H+h]))
 			}
