@@ -39,6 +39,11 @@ func TestLayers(t *testing.T) {
 			return must(ssm.NewMamba2(c))
 		}, c.DModel)
 	}
+	for name, L := range map[string]int{"S4": 0, "S4 folded": 12} {
+		layertest.Run(t, name, func(seed uint64) nn.Layer {
+			return must(ssm.NewS4(ssm.S4Config{DModel: 6, DState: 8, Sets: 3, DtMin: 0.01, DtMax: 0.2, KernelLength: L, Seed: seed}))
+		}, 6)
+	}
 	layertest.Run(t, "S4D", func(seed uint64) nn.Layer {
 		return must(ssm.NewS4D(ssm.S4DConfig{DModel: 6, DState: 8, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
 	}, 6)
@@ -109,6 +114,11 @@ func TestBadConfigs(t *testing.T) {
 		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, DConv: -3})), "DConv -3"},
 		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, AMin: -3})), "AMin -3"},
 		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, DtLimitMin: 1, DtLimitMax: 0.5})), "DtLimitMin 1"},
+		{err(ssm.NewS4(ssm.S4Config{})), "DModel 0"},
+		{err(ssm.NewS4(ssm.S4Config{DModel: 4, DState: 7})), "DState 7"},
+		{err(ssm.NewS4(ssm.S4Config{DModel: 4, Sets: 3})), "Sets 3"},
+		{err(ssm.NewS4(ssm.S4Config{DModel: 4, DtMin: -1})), "DtMin -1"},
+		{err(ssm.NewS4(ssm.S4Config{DModel: 4, KernelLength: -1})), "KernelLength -1"},
 		{err(ssm.NewS4D(ssm.S4DConfig{})), "DModel 0"},
 		{err(ssm.NewS4D(ssm.S4DConfig{DModel: 4, DState: 7})), "DState 7"},
 		{err(ssm.NewS4D(ssm.S4DConfig{DModel: 4, Init: 9})), "Init 9"},
