@@ -20,14 +20,6 @@ const (
 	S4DReal                // real: −(n+1), no imaginary parts
 )
 
-// Discretization turns the continuous system into steps of dt.
-type Discretization uint8
-
-const (
-	ZOH      Discretization = iota // zero-order hold: e^{dt A}
-	Bilinear                       // (1 + dt A/2)/(1 − dt A/2)
-)
-
 // S4DConfig describes a layer of S4D. Zero values mean the defaults, those of state-spaces/s4.
 type S4DConfig struct {
 	DModel         int // channels
@@ -180,14 +172,15 @@ func (l *S4D) SSM(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	return scan.ComplexDiagonal(u, abc[0], abc[1], abc[2], l.flatD, st.Part(0), st.Part(1))
 }
 
-// modes are the discretised constants of one mode and what their gradient needs.
-type modes struct {
+// s4dMode is the discretised constants of one mode and what their gradient needs.
+type s4dMode struct {
 	a, ab, bb, c complex128 // A, Ā, B̄, C
 	b            complex128
 	dt           float64
+	discretized
 }
 
-func (l *S4D) mode(h, n int) (m modes) {
+func (l *S4D) mode(h, n int) (m s4dMode) {
 	N := l.cfg.DState / 2
 	i := h*N + n
 	at := func(t *tensor.Tensor, i int) float64 { return float64(t.Raw()[i]) }
@@ -196,27 +189,9 @@ func (l *S4D) mode(h, n int) (m modes) {
 	m.b = complex(at(l.B, 2*i), at(l.B, 2*i+1))
 	m.c = complex(at(l.C, 2*i), at(l.C, 2*i+1))
 	z := m.a * complex(m.dt, 0)
-	if l.cfg.Discretization == Bilinear {
-		m.ab = (1 + z/2) / (1 - z/2)
-		m.bb = complex(m.dt, 0) / (1 - z/2) * m.b
-	} else {
-		m.ab = cmplx.Exp(z)
-		m.bb = complex(m.dt, 0) * expm1Over(z) * m.b
-	}
+	m.discretized = l.cfg.Discretization.at(z)
+	m.ab, m.bb = m.f, complex(m.dt, 0)*m.q*m.b
 	return m
-}
-
-// expm1Over is (e^z − 1)/z, by its series where the difference would cancel.
-func expm1Over(z complex128) complex128 {
-	if cmplx.Abs(z) > 0.5 {
-		return (cmplx.Exp(z) - 1) / z
-	}
-	sum, term := complex128(0), complex128(1)
-	for k := 1; k < 20; k++ {
-		sum += term
-		term *= z / complex(float64(k+1), 0)
-	}
-	return sum
 }
 
 func (l *S4D) leaves() [5]*tensor.Tensor {
@@ -264,28 +239,10 @@ func (l *S4D) modeBackward(grads [][]float32, h, n int, gA, gB, gC complex128) {
 	i := h*N + n
 	m := l.mode(h, n)
 	dt := complex(m.dt, 0)
-	z := m.a * dt
-	// Ā = f(z) and B̄ = dt·q(z)·B.
-	var df, q, dq complex128
-	if l.cfg.Discretization == Bilinear {
-		d := 1 - z/2
-		df, q, dq = 1/(d*d), 1/d, 0.5/(d*d)
-	} else {
-		df, q = m.ab, expm1Over(z)
-		if cmplx.Abs(z) > 0.5 {
-			dq = (m.ab - q) / z // (e^z z − (e^z − 1))/z²
-		} else { // Σ k z^{k−1}/(k+1)!
-			term := complex128(0.5)
-			for k := 1; k < 20; k++ {
-				dq += complex(float64(k), 0) * term
-				term *= z / complex(float64(k+2), 0)
-			}
-		}
-	}
-	gz := gA*cmplx.Conj(df) + gB*cmplx.Conj(dt*dq*m.b)
-	gb := gB * cmplx.Conj(dt*q)
+	gz := gA*cmplx.Conj(m.df) + gB*cmplx.Conj(dt*m.dq*m.b)
+	gb := gB * cmplx.Conj(dt*m.q)
 	ga := gz * cmplx.Conj(dt)
-	gdt := real(gz*cmplx.Conj(m.a)) + real(gB*cmplx.Conj(q*m.b))
+	gdt := real(gz*cmplx.Conj(m.a)) + real(gB*cmplx.Conj(m.q*m.b))
 	add := func(leaf, i int, v float64) {
 		if grads[leaf] != nil {
 			grads[leaf][i] += float32(v)
