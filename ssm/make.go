@@ -62,6 +62,16 @@ func (m *maker) dtBias(lo, hi, floor float64, n int) *tensor.Tensor {
 	}, n)
 }
 
+// truncated is normally distributed, cut off at two deviations and of deviation
+// std after that (jax.nn.initializers.lecun_normal).
+func (m *maker) truncated(std float64) float64 {
+	for {
+		if x := m.rng.NormFloat64(); math.Abs(x) <= 2 {
+			return x * std / 0.87962566103423978
+		}
+	}
+}
+
 // orDefault puts v into *p if it is zero.
 func orDefault[T int | float64](p *T, v T) {
 	if *p == 0 {

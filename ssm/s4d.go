@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/cmplx"
-	"slices"
-	"sync/atomic"
 
 	"github.com/subquad/subquad/nn"
 	"github.com/subquad/subquad/scan"
@@ -20,14 +18,6 @@ const (
 	S4DInv                 // (N/π)(N/(2n+1) − 1)
 	S4DLegS                // those of HiPPO-LegS, the matrix that S4 starts from
 	S4DReal                // real: −(n+1), no imaginary parts
-)
-
-// Discretization turns the continuous system into steps of dt.
-type Discretization uint8
-
-const (
-	ZOH      Discretization = iota // zero-order hold: e^{dt A}
-	Bilinear                       // (1 + dt A/2)/(1 − dt A/2)
 )
 
 // S4DConfig describes a layer of S4D. Zero values mean the defaults, those of state-spaces/s4.
@@ -84,14 +74,8 @@ type S4D struct {
 	D            *tensor.Tensor // [1, H]
 	Out          *nn.Linear     // [2H, H], halves for GLU
 
-	flatD *tensor.Tensor               // D as [H]
-	cache atomic.Pointer[s4dConstants] // what discrete last made for inference
-}
-
-// s4dConstants are discretised constants and the parameters they were made of.
-type s4dConstants struct {
-	made    [][]float32
-	a, b, c *tensor.Tensor
+	flatD *tensor.Tensor // D as [H]
+	kept  kept           // what discretize last made for inference
 }
 
 // NewS4D makes a layer with its authors' initialisation.
@@ -183,18 +167,20 @@ func (l *S4D) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 
 // SSM is the state space part of Forward, without what comes after it.
 func (l *S4D) SSM(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
-	A, B, C := l.discrete(u.Scope())
-	return scan.ComplexDiagonal(u, A, B, C, l.flatD, st.Part(0), st.Part(1))
+	leaves := l.leaves()
+	abc := l.kept.of(u.Scope(), leaves[:], 3, l.discretize)
+	return scan.ComplexDiagonal(u, abc[0], abc[1], abc[2], l.flatD, st.Part(0), st.Part(1))
 }
 
-// modes are the discretised constants of one mode and what their gradient needs.
-type modes struct {
+// s4dMode is the discretised constants of one mode and what their gradient needs.
+type s4dMode struct {
 	a, ab, bb, c complex128 // A, Ā, B̄, C
 	b            complex128
 	dt           float64
+	discretized
 }
 
-func (l *S4D) mode(h, n int) (m modes) {
+func (l *S4D) mode(h, n int) (m s4dMode) {
 	N := l.cfg.DState / 2
 	i := h*N + n
 	at := func(t *tensor.Tensor, i int) float64 { return float64(t.Raw()[i]) }
@@ -203,63 +189,17 @@ func (l *S4D) mode(h, n int) (m modes) {
 	m.b = complex(at(l.B, 2*i), at(l.B, 2*i+1))
 	m.c = complex(at(l.C, 2*i), at(l.C, 2*i+1))
 	z := m.a * complex(m.dt, 0)
-	if l.cfg.Discretization == Bilinear {
-		m.ab = (1 + z/2) / (1 - z/2)
-		m.bb = complex(m.dt, 0) / (1 - z/2) * m.b
-	} else {
-		m.ab = cmplx.Exp(z)
-		m.bb = complex(m.dt, 0) * expm1Over(z) * m.b
-	}
+	m.discretized = l.cfg.Discretization.at(z)
+	m.ab, m.bb = m.f, complex(m.dt, 0)*m.q*m.b
 	return m
-}
-
-// expm1Over is (e^z − 1)/z, by its series where the difference would cancel.
-func expm1Over(z complex128) complex128 {
-	if cmplx.Abs(z) > 0.5 {
-		return (cmplx.Exp(z) - 1) / z
-	}
-	sum, term := complex128(0), complex128(1)
-	for k := 1; k < 20; k++ {
-		sum += term
-		term *= z / complex(float64(k+1), 0)
-	}
-	return sum
-}
-
-// discrete is Ā, B̄ and C, each [2, N/2, H], real and imaginary parts, channels
-// side by side. In inference it is made anew only when a parameter has changed: an
-// exponential for each mode costs more than a token does.
-func (l *S4D) discrete(s *tensor.Scope) (A, B, C *tensor.Tensor) {
-	if s.Recording() || s.IsFloat64() {
-		m := l.discretize(s)
-		return m.Narrow(0, 0, 2), m.Narrow(0, 2, 4), m.Narrow(0, 4, 6)
-	}
-	leaves := l.leaves()
-	c := l.cache.Load()
-	if c != nil {
-		for i, t := range leaves {
-			if !slices.Equal(c.made[i], t.Data()) {
-				c = nil
-				break
-			}
-		}
-	}
-	if c == nil {
-		m := l.discretize(nil)
-		c = &s4dConstants{a: m.Narrow(0, 0, 2), b: m.Narrow(0, 2, 4), c: m.Narrow(0, 4, 6)}
-		for _, t := range leaves {
-			c.made = append(c.made, slices.Clone(t.Data()))
-		}
-		l.cache.Store(c)
-	}
-	return c.a, c.b, c.c
 }
 
 func (l *S4D) leaves() [5]*tensor.Tensor {
 	return [5]*tensor.Tensor{l.InvDt, l.AReal, l.AImag, l.B, l.C}
 }
 
-// discretize is the three in one, [6, N/2, H].
+// discretize is Ā, B̄ and C in one, [6, N/2, H], real and imaginary parts in
+// turn, channels side by side.
 func (l *S4D) discretize(s *tensor.Scope) *tensor.Tensor {
 	H, N := l.cfg.DModel, l.cfg.DState/2
 	leaves := l.leaves()
@@ -277,14 +217,7 @@ func (l *S4D) discretize(s *tensor.Scope) *tensor.Tensor {
 	if y.Recording() {
 		tensor.OnBackward(func() {
 			g := y.Grad().Data()
-			var grads [][]float32 // nil for a parameter that wants none
-			for _, t := range leaves {
-				var d []float32
-				if t.NeedsGrad() {
-					d = t.Grad().Data()
-				}
-				grads = append(grads, d)
-			}
+			grads := gradsOf(leaves[:])
 			at := func(k, n, h int) complex128 {
 				return complex(float64(g[(2*k*N+n)*H+h]), float64(g[((2*k+1)*N+n)*H+h]))
 			}
@@ -306,28 +239,10 @@ func (l *S4D) modeBackward(grads [][]float32, h, n int, gA, gB, gC complex128) {
 	i := h*N + n
 	m := l.mode(h, n)
 	dt := complex(m.dt, 0)
-	z := m.a * dt
-	// Ā = f(z) and B̄ = dt·q(z)·B.
-	var df, q, dq complex128
-	if l.cfg.Discretization == Bilinear {
-		d := 1 - z/2
-		df, q, dq = 1/(d*d), 1/d, 0.5/(d*d)
-	} else {
-		df, q = m.ab, expm1Over(z)
-		if cmplx.Abs(z) > 0.5 {
-			dq = (m.ab - q) / z // (e^z z − (e^z − 1))/z²
-		} else { // Σ k z^{k−1}/(k+1)!
-			term := complex128(0.5)
-			for k := 1; k < 20; k++ {
-				dq += complex(float64(k), 0) * term
-				term *= z / complex(float64(k+2), 0)
-			}
-		}
-	}
-	gz := gA*cmplx.Conj(df) + gB*cmplx.Conj(dt*dq*m.b)
-	gb := gB * cmplx.Conj(dt*q)
+	gz := gA*cmplx.Conj(m.df) + gB*cmplx.Conj(dt*m.dq*m.b)
+	gb := gB * cmplx.Conj(dt*m.q)
 	ga := gz * cmplx.Conj(dt)
-	gdt := real(gz*cmplx.Conj(m.a)) + real(gB*cmplx.Conj(q*m.b))
+	gdt := real(gz*cmplx.Conj(m.a)) + real(gB*cmplx.Conj(m.q*m.b))
 	add := func(leaf, i int, v float64) {
 		if grads[leaf] != nil {
 			grads[leaf][i] += float32(v)

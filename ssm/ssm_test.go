@@ -39,6 +39,19 @@ func TestLayers(t *testing.T) {
 			return must(ssm.NewMamba2(c))
 		}, c.DModel)
 	}
+	for name, L := range map[string]int{"S4": 0, "S4 folded": 12} {
+		layertest.Run(t, name, func(seed uint64) nn.Layer {
+			return must(ssm.NewS4(ssm.S4Config{DModel: 6, DState: 8, Sets: 3, DtMin: 0.01, DtMax: 0.2, KernelLength: L, Seed: seed}))
+		}, 6)
+	}
+	layertest.Run(t, "LRU", func(seed uint64) nn.Layer {
+		return must(ssm.NewLRU(ssm.LRUConfig{DModel: 6, DState: 5, Seed: seed}))
+	}, 6)
+	for name, d := range map[string]ssm.Discretization{"S5": ssm.ZOH, "S5 bilinear": ssm.Bilinear} {
+		layertest.Run(t, name, func(seed uint64) nn.Layer {
+			return must(ssm.NewS5(ssm.S5Config{DModel: 6, DState: 12, Blocks: 2, Discretization: d, DtMin: 0.01, ClipEigs: true, Seed: seed}))
+		}, 6)
+	}
 	layertest.Run(t, "S4D", func(seed uint64) nn.Layer {
 		return must(ssm.NewS4D(ssm.S4DConfig{DModel: 6, DState: 8, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
 	}, 6)
@@ -109,6 +122,19 @@ func TestBadConfigs(t *testing.T) {
 		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, DConv: -3})), "DConv -3"},
 		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, AMin: -3})), "AMin -3"},
 		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, DtLimitMin: 1, DtLimitMax: 0.5})), "DtLimitMin 1"},
+		{err(ssm.NewLRU(ssm.LRUConfig{})), "DModel 0"},
+		{err(ssm.NewLRU(ssm.LRUConfig{DModel: 4, DState: -1})), "DState -1"},
+		{err(ssm.NewLRU(ssm.LRUConfig{DModel: 4, RMax: 1})), "RMax 1"},
+		{err(ssm.NewLRU(ssm.LRUConfig{DModel: 4, MaxPhase: -1})), "MaxPhase -1"},
+		{err(ssm.NewS5(ssm.S5Config{})), "DModel 0"},
+		{err(ssm.NewS5(ssm.S5Config{DModel: 4, DState: 6, Blocks: 2})), "Blocks 2"},
+		{err(ssm.NewS5(ssm.S5Config{DModel: 4, Discretization: 7})), "Discretization 7"},
+		{err(ssm.NewS5(ssm.S5Config{DModel: 4, DtMin: 2})), "DtMin 2"},
+		{err(ssm.NewS4(ssm.S4Config{})), "DModel 0"},
+		{err(ssm.NewS4(ssm.S4Config{DModel: 4, DState: 7})), "DState 7"},
+		{err(ssm.NewS4(ssm.S4Config{DModel: 4, Sets: 3})), "Sets 3"},
+		{err(ssm.NewS4(ssm.S4Config{DModel: 4, DtMin: -1})), "DtMin -1"},
+		{err(ssm.NewS4(ssm.S4Config{DModel: 4, KernelLength: -1})), "KernelLength -1"},
 		{err(ssm.NewS4D(ssm.S4DConfig{})), "DModel 0"},
 		{err(ssm.NewS4D(ssm.S4DConfig{DModel: 4, DState: 7})), "DState 7"},
 		{err(ssm.NewS4D(ssm.S4DConfig{DModel: 4, Init: 9})), "Init 9"},

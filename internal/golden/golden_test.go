@@ -15,7 +15,6 @@ import (
 // fails, and so does a listed op that is bound.
 var missing = []string{
 	"mamba3_siso",
-	"s4_dplr_kernel",
 	"gated_deltanet_layer",
 	"jrt_prefix_linear_attention_layer",
 	"kda_kimi_layer",
@@ -23,7 +22,6 @@ var missing = []string{
 	"rwkv5_time_mix",
 	"rwkv6_channel_mix",
 	"rwkv6_time_mix",
-	"s4_block",
 	"fla_delta_net",
 	"fla_gated_deltanet",
 	"fla_gla",

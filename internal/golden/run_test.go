@@ -81,6 +81,9 @@ func (o *operation) weights(params nn.Params) {
 		o.leaves = append(o.leaves, &leaf{name: p.Name, t: p.Tensor})
 	}
 	for _, name := range o.c.file.Names() {
+		if strings.HasSuffix(name, ".l_kernel") {
+			continue // a buffer of S4's, an integer that is a configuration's here
+		}
 		if strings.HasPrefix(name, "w.") && !seen[name] {
 			panic(fmt.Sprintf("%s: the layer has no weight %s", o.c.name, name))
 		}

@@ -1,0 +1,123 @@
+package ssm
+
+import "github.com/subquad/subquad/tensor"
+
+// modes is the recurrence of N complex numbers that all channels share, the
+// middle of LRU and S5:
+//
+//	h_t = λ⊙h_{t−1} + κ⊙w_t
+//
+// m [4, N] holds the real and imaginary parts of λ, then of κ; wr and wi
+// [batch, T, N] those of w. The result, all states, is [batch, T, 2N], real
+// parts before imaginary ones; the state is two parts [batch, N]. The matrices
+// on both sides cost far more than this does.
+func modes(m, wr, wi *tensor.Tensor, re, im *tensor.Part) *tensor.Tensor {
+	const op = "ssm.modes"
+	B, T, N := wr.Dim(0), wr.Dim(1), wr.Dim(2)
+	y := tensor.Out(op, []int{B, T, 2 * N}, m, wr, wi)
+	s := y.Scope()
+	re0, re1 := re.Begin(s, op, B, N)
+	im0, im1 := im.Begin(s, op, B, N)
+	if y.IsFloat64() {
+		out, sr, si := make([]float64, y.Len()), re1.Values64(), im1.Values64()
+		runModes(out, m.Values64(), wr.Values64(), wi.Values64(), sr, si, B, T, N)
+		y.SetValues64(out)
+		re1.SetValues64(sr)
+		im1.SetValues64(si)
+	} else {
+		m, wr, wi = tensor.Contiguous(m), tensor.Contiguous(wr), tensor.Contiguous(wi)
+		runModes(y.Data(), m.Data(), wr.Data(), wi.Data(), re1.Data(), im1.Data(), B, T, N)
+		if y.Recording() {
+			mm, ar, ai := m, wr, wi
+			tensor.OnBackward(func() { modesBackward(y, mm, ar, ai, re0, im0, re1, im1) }, y, re1, im1)
+		}
+	}
+	re.End(re1)
+	im.End(im1)
+	return y
+}
+
+func runModes[F float32 | float64](y, m, wr, wi, re, im []F, B, T, N int) {
+	lr, li, kr, ki := m[:N], m[N:2*N], m[2*N:3*N], m[3*N:4*N]
+	for b := range B {
+		hr, hi := re[b*N:][:N], im[b*N:][:N]
+		for t := range T {
+			i := b*T + t
+			x, z, out := wr[i*N:][:N], wi[i*N:][:N], y[2*i*N:][:2*N]
+			for n := range N {
+				r := lr[n]*hr[n] - li[n]*hi[n] + kr[n]*x[n] - ki[n]*z[n]
+				hi[n] = lr[n]*hi[n] + li[n]*hr[n] + kr[n]*z[n] + ki[n]*x[n]
+				hr[n] = r
+			}
+			copy(out, hr)
+			copy(out[N:], hi)
+		}
+	}
+}
+
+// modesBackward: g_t = dy_t + λ* g_{t+1}; dλ = Σ g_t h*_{t−1}, dκ = Σ g_t w*_t, dw_t = κ* g_t.
+func modesBackward(y, m, wr, wi, re0, im0, re1, im1 *tensor.Tensor) {
+	B, T, N := wr.Dim(0), wr.Dim(1), wr.Dim(2)
+	grad := func(t *tensor.Tensor) []float32 { // to add to; a throw-away where none is wanted
+		if t == nil || !t.NeedsGrad() {
+			if t == nil {
+				return make([]float32, B*N)
+			}
+			return make([]float32, t.Len())
+		}
+		return t.Grad().Data()
+	}
+	incoming := func(t *tensor.Tensor) []float32 {
+		if !t.HasGrad() {
+			return make([]float32, t.Len())
+		}
+		return t.Grad().Data()
+	}
+	start := func(t *tensor.Tensor) []float32 {
+		if t == nil {
+			return make([]float32, B*N)
+		}
+		return t.Data()
+	}
+	c, dm, dwr, dwi, dr, di := m.Data(), grad(m), grad(wr), grad(wi), grad(re0), grad(im0)
+	dy, er, ei, sr, si, h := incoming(y), incoming(re1), incoming(im1), start(re0), start(im0), y.Data()
+	for b := range B {
+		for n := range N {
+			lambda, kappa := complex(c[n], c[N+n]), complex(c[2*N+n], c[3*N+n])
+			g := complex(er[b*N+n], ei[b*N+n])
+			var dl, dk complex64
+			for t := T - 1; t >= 0; t-- {
+				i := b*T + t
+				g += complex(dy[2*i*N+n], dy[(2*i+1)*N+n])
+				before := complex(sr[b*N+n], si[b*N+n])
+				if t > 0 {
+					before = complex(h[2*(i-1)*N+n], h[(2*i-1)*N+n])
+				}
+				dl += g * conj64(before)
+				dk += g * conj64(complex(wr.Data()[i*N+n], wi.Data()[i*N+n]))
+				dw := g * conj64(kappa)
+				dwr[i*N+n] += real(dw)
+				dwi[i*N+n] += imag(dw)
+				g *= conj64(lambda)
+			}
+			dm[n] += real(dl)
+			dm[N+n] += imag(dl)
+			dm[2*N+n] += real(dk)
+			dm[3*N+n] += imag(dk)
+			dr[b*N+n] += real(g)
+			di[b*N+n] += imag(g)
+		}
+	}
+}
+
+func conj64(z complex64) complex64 { return complex(real(z), -imag(z)) }
+
+// ofModes is Re(C h) for states h as modes gives them, times scale.
+func ofModes(h, Cre, Cim *tensor.Tensor, scale float32) *tensor.Tensor {
+	N := h.Dim(2) / 2
+	y := tensor.Sub(tensor.MatMulT(h.Narrow(-1, 0, N), Cre), tensor.MatMulT(h.Narrow(-1, N, 2*N), Cim))
+	if scale != 1 {
+		y = tensor.Scale(y, scale)
+	}
+	return y
+}

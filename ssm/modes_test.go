@@ -1,0 +1,103 @@
+package ssm_test
+
+import (
+	"math"
+	"math/cmplx"
+	"testing"
+
+	"github.com/subquad/subquad/internal/gradcheck"
+	"github.com/subquad/subquad/nn"
+	"github.com/subquad/subquad/ssm"
+	"github.com/subquad/subquad/tensor"
+)
+
+// impulse is a layer's answer to a one on one channel, in float64.
+func impulse(l nn.Layer, T, H, channel int) *tensor.Tensor {
+	u := tensor.New(1, T, H)
+	u.Data()[channel] = 1
+	return l.Forward(tensor.Enter(tensor.NewScope(tensor.Float64()), u), nil)
+}
+
+func gelu(x float64) float64 { return x * 0.5 * math.Erfc(-x/math.Sqrt2) }
+
+func pair(re, im *tensor.Tensor, i, j int) complex128 { return complex(re.At(i, j), im.At(i, j)) }
+
+// The answer to an impulse on one channel, from the definition: C λ^t γ B.
+func TestLRUImpulse(t *testing.T) {
+	const T, H, N = 12, 4, 3
+	l, err := ssm.NewLRU(ssm.LRUConfig{DModel: H, DState: N})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// GLU of the identity beside a gate that is open: out = GELU(y).
+	clear(l.Out.Weight.Data())
+	for i := range H {
+		l.Out.Weight.Data()[i*H+i] = 1
+		l.Out.Bias.Data()[i], l.Out.Bias.Data()[H+i] = 0, 100
+	}
+	const channel = 2
+	var want []float64
+	for i := range T {
+		for h := range H {
+			var y float64
+			for n := range N {
+				lambda := cmplx.Exp(complex(-math.Exp(l.NuLog.At(n)), math.Exp(l.ThetaLog.At(n))))
+				z := pair(l.CRe, l.CIm, h, n) * cmplx.Pow(lambda, complex(float64(i), 0)) * pair(l.BRe, l.BIm, n, channel)
+				y += real(z) * math.Exp(l.Gamma.At(n))
+			}
+			if i == 0 && h == channel {
+				y += l.D.At(h)
+			}
+			want = append(want, gelu(y))
+		}
+	}
+	if e := gradcheck.Difference(impulse(l, T, H, channel).Float64s(), want); !(e <= 1e-9) {
+		t.Errorf("differs by %.2g", e)
+	}
+}
+
+// The same for S5, whose step is that of dx/dt = Λx + Bu held for Δ.
+func TestS5Impulse(t *testing.T) {
+	const T, H, P = 12, 4, 3
+	l, err := ssm.NewS5(ssm.S5Config{DModel: H, DState: 2 * P})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(l.Out.Weight.Data())
+	for i := range H {
+		l.Out.Bias.Data()[i] = 100
+	}
+	const channel = 1
+	var want []float64
+	for i := range T {
+		for h := range H {
+			var y float64
+			for n := range P {
+				lambda, step := complex(l.LambdaRe.At(n), l.LambdaIm.At(n)), complex(math.Exp(l.LogStep.At(n)), 0)
+				kappa := (cmplx.Exp(lambda*step) - 1) / lambda
+				y += 2 * real(pair(l.CRe, l.CIm, h, n)*cmplx.Exp(lambda*step*complex(float64(i), 0))*kappa*pair(l.BRe, l.BIm, n, channel))
+			}
+			if i == 0 && h == channel {
+				y += l.D.At(h)
+			}
+			want = append(want, gelu(y))
+		}
+	}
+	if e := gradcheck.Difference(impulse(l, T, H, channel).Float64s(), want); !(e <= 1e-9) {
+		t.Errorf("differs by %.2g", e)
+	}
+}
+
+// The state of an LRU keeps the size of its inputs.
+func TestLRUInitialisation(t *testing.T) {
+	l, err := ssm.NewLRU(ssm.LRUConfig{DModel: 2, DState: 500})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 500 {
+		r := math.Exp(-math.Exp(l.NuLog.At(n)))
+		if gamma := math.Exp(l.Gamma.At(n)); r < 0.8999 || r > 0.9991 || math.Abs(gamma*gamma-(1-r*r)) > 1e-5 {
+			t.Fatalf("mode %d: |λ| %v, γ %v", n, r, gamma)
+		}
+	}
+}
