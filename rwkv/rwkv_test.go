@@ -38,6 +38,18 @@ func TestLayers(t *testing.T) {
 	layertest.Run(t, "ChannelMix4", func(seed uint64) nn.Layer {
 		return shaken(rwkv.NewChannelMix4(rwkv.Config4{DModel: 12, DFF: 20, Layer: 1, NumLayers: 3, Seed: seed}))
 	}, 12)
+	for name, cfg := range map[string]rwkv.Config56{"TimeMix5.0": {PerHead: true, NoGate: true}, "TimeMix5.1": {PerHead: true}, "TimeMix5.2": {}} {
+		layertest.Run(t, name, func(seed uint64) nn.Layer {
+			cfg.DModel, cfg.HeadDim, cfg.Layer, cfg.NumLayers, cfg.Seed = 12, 6, 1, 3, seed
+			return shaken(rwkv.NewTimeMix5(cfg))
+		}, 12)
+	}
+	layertest.Run(t, "TimeMix6", func(seed uint64) nn.Layer {
+		return shaken(rwkv.NewTimeMix6(rwkv.Config56{DModel: 12, HeadDim: 6, MixRank: 3, DecayRank: 4, Layer: 1, NumLayers: 3, Seed: seed}))
+	}, 12)
+	layertest.Run(t, "ChannelMix6", func(seed uint64) nn.Layer {
+		return shaken(rwkv.NewChannelMix6(rwkv.Config56{DModel: 12, HeadDim: 6, DFF: 20, Layer: 1, NumLayers: 3, Seed: seed}))
+	}, 12)
 	layertest.Run(t, "TimeMix7", func(seed uint64) nn.Layer {
 		return shaken(rwkv.NewTimeMix7(rwkv.Config7{DModel: 12, HeadDim: 6, Layer: 1, NumLayers: 3, DecayRank: 3, RateRank: 4, ValueRank: 2, GateRank: 5, Seed: seed}))
 	}, 12)
@@ -56,6 +68,9 @@ func TestBadConfigs(t *testing.T) {
 		{err(rwkv.NewTimeMix4(rwkv.Config4{DModel: 8, DAttn: -1})), "DAttn -1"},
 		{err(rwkv.NewTimeMix4(rwkv.Config4{DModel: 1 << 20})), "DModel 1048576"},
 		{err(rwkv.NewChannelMix4(rwkv.Config4{DModel: 8, Layer: 2, NumLayers: 2})), "Layer 2 of NumLayers 2"},
+		{err(rwkv.NewTimeMix5(rwkv.Config56{DModel: 65})), "HeadDim 64, DModel 65"},
+		{err(rwkv.NewTimeMix6(rwkv.Config56{DModel: 64, MixRank: -1})), "MixRank -1"},
+		{err(rwkv.NewTimeMix6(rwkv.Config56{DModel: 64, NormEps: -1})), "NormEps -1"},
 		{err(rwkv.NewTimeMix7(rwkv.Config7{DModel: 65})), "not a multiple of HeadDim 64"},
 		{err(rwkv.NewTimeMix7(rwkv.Config7{DModel: 64, HeadDim: -1})), "HeadDim -1"},
 		{err(rwkv.NewTimeMix7(rwkv.Config7{DModel: 64, GateRank: -3})), "rank -3"},

@@ -96,10 +96,10 @@ func (m *TimeMix4) Params() nn.Params {
 		{Name: "time_mix_k", Tensor: m.MixK, NoDecay: true},
 		{Name: "time_mix_v", Tensor: m.MixV, NoDecay: true},
 		{Name: "time_mix_r", Tensor: m.MixR, NoDecay: true},
-		{Name: "key.weight", Tensor: m.Key.Weight},
-		{Name: "value.weight", Tensor: m.Value.Weight},
-		{Name: "receptance.weight", Tensor: m.Receptance.Weight},
-		{Name: "output.weight", Tensor: m.Output.Weight},
+		{Name: "key.weight", Tensor: m.Key.Weight, Matrix: true},
+		{Name: "value.weight", Tensor: m.Value.Weight, Matrix: true},
+		{Name: "receptance.weight", Tensor: m.Receptance.Weight, Matrix: true},
+		{Name: "output.weight", Tensor: m.Output.Weight, Matrix: true},
 	}
 }
 
@@ -170,9 +170,9 @@ func (m *ChannelMix4) Params() nn.Params {
 	return nn.Params{
 		{Name: "time_mix_k", Tensor: m.MixK, NoDecay: true},
 		{Name: "time_mix_r", Tensor: m.MixR, NoDecay: true},
-		{Name: "key.weight", Tensor: m.Key.Weight},
-		{Name: "value.weight", Tensor: m.Value.Weight},
-		{Name: "receptance.weight", Tensor: m.Receptance.Weight},
+		{Name: "key.weight", Tensor: m.Key.Weight, Matrix: true},
+		{Name: "value.weight", Tensor: m.Value.Weight, Matrix: true},
+		{Name: "receptance.weight", Tensor: m.Receptance.Weight, Matrix: true},
 	}
 }
 

@@ -169,7 +169,7 @@ func (m *TimeMix7) Params() nn.Params {
 		name string
 		l    *nn.Linear
 	}{{"receptance", m.Receptance}, {"key", m.Key}, {"value", m.Value}, {"output", m.Output}} {
-		p = append(p, nn.Param{Name: l.name + ".weight", Tensor: l.l.Weight})
+		p = append(p, nn.Param{Name: l.name + ".weight", Tensor: l.l.Weight, Matrix: true})
 	}
 	vec("ln_x.weight", m.LnX.Weight)
 	vec("ln_x.bias", m.LnX.Bias)
@@ -263,8 +263,8 @@ func NewChannelMix7(cfg Config7) (*ChannelMix7, error) {
 func (m *ChannelMix7) Params() nn.Params {
 	return nn.Params{
 		{Name: "x_k", Tensor: m.XK, NoDecay: true},
-		{Name: "key.weight", Tensor: m.Key.Weight},
-		{Name: "value.weight", Tensor: m.Value.Weight},
+		{Name: "key.weight", Tensor: m.Key.Weight, Matrix: true},
+		{Name: "value.weight", Tensor: m.Value.Weight, Matrix: true},
 	}
 }
 
