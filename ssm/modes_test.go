@@ -101,3 +101,60 @@ func TestLRUInitialisation(t *testing.T) {
 		}
 	}
 }
+
+// RG-LRU by its definition, token by token, in float64.
+func TestRGLRUIsItsEquation(t *testing.T) {
+	const T, D, H, n = 9, 5, 2, 3
+	const W = H * n
+	l, err := ssm.NewRGLRU(ssm.RGLRUConfig{DModel: D, Width: W, Heads: H, DConv: 2, Seed: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := tensor.New(1, T, D)
+	for i := range u.Data() {
+		u.Data()[i] = float32(math.Sin(float64(7 * i)))
+	}
+	got := l.Forward(tensor.Enter(tensor.NewScope(tensor.Float64()), u), nil).Float64s()
+	linear := func(p *nn.Linear, x []float64) (y []float64) {
+		for i := range p.Weight.Dim(0) {
+			sum := p.Bias.At(i)
+			for j, v := range x {
+				sum += p.Weight.At(i, j) * v
+			}
+			y = append(y, sum)
+		}
+		return y
+	}
+	sigmoid := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+	h, last := make([]float64, W), make([]float64, W)
+	var want []float64
+	for i := range T {
+		in := u.Float64s()[i*D:][:D]
+		wx, x := linear(l.X, in), make([]float64, W)
+		for c := range W {
+			x[c] = l.Conv.Weight.At(c, 0)*last[c] + l.Conv.Weight.At(c, 1)*wx[c] + l.Conv.Bias.At(c)
+		}
+		last = wx
+		y := linear(l.Y, in)
+		for c := range W {
+			ri, ii := l.RecurrentGateBias.At(c/n, c%n), l.InputGateBias.At(c/n, c%n)
+			for j := range n {
+				ri += x[c/n*n+j] * l.RecurrentGate.At(c/n, j, c%n)
+				ii += x[c/n*n+j] * l.InputGate.At(c/n, j, c%n)
+			}
+			a := math.Exp(-8 * math.Log1p(math.Exp(l.Lambda.At(c))) * sigmoid(ri))
+			gain := math.Sqrt(1 - a*a)
+			if i == 0 {
+				gain = 1
+			}
+			h[c] = a*h[c] + gain*sigmoid(ii)*x[c]
+		}
+		for c := range W {
+			y[c] = 0.5 * y[c] * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(y[c]+0.044715*y[c]*y[c]*y[c]))) * h[c]
+		}
+		want = append(want, linear(l.Out, y)...)
+	}
+	if e := gradcheck.Difference(got, want); !(e <= 1e-9) {
+		t.Errorf("differs by %.2g", e)
+	}
+}

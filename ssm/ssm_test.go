@@ -52,6 +52,9 @@ func TestLayers(t *testing.T) {
 			return must(ssm.NewS5(ssm.S5Config{DModel: 6, DState: 12, Blocks: 2, Discretization: d, DtMin: 0.01, ClipEigs: true, Seed: seed}))
 		}, 6)
 	}
+	layertest.Run(t, "RG-LRU", func(seed uint64) nn.Layer {
+		return must(ssm.NewRGLRU(ssm.RGLRUConfig{DModel: 6, Width: 8, Heads: 2, Seed: seed}))
+	}, 6)
 	layertest.Run(t, "S4D", func(seed uint64) nn.Layer {
 		return must(ssm.NewS4D(ssm.S4DConfig{DModel: 6, DState: 8, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
 	}, 6)
@@ -130,6 +133,10 @@ func TestBadConfigs(t *testing.T) {
 		{err(ssm.NewS5(ssm.S5Config{DModel: 4, DState: 6, Blocks: 2})), "Blocks 2"},
 		{err(ssm.NewS5(ssm.S5Config{DModel: 4, Discretization: 7})), "Discretization 7"},
 		{err(ssm.NewS5(ssm.S5Config{DModel: 4, DtMin: 2})), "DtMin 2"},
+		{err(ssm.NewRGLRU(ssm.RGLRUConfig{})), "DModel 0"},
+		{err(ssm.NewRGLRU(ssm.RGLRUConfig{DModel: 8, Heads: 3})), "Heads 3"},
+		{err(ssm.NewRGLRU(ssm.RGLRUConfig{DModel: 8, DConv: -1})), "DConv -1"},
+		{err(ssm.NewRGLRU(ssm.RGLRUConfig{DModel: 8, OutScale: -1})), "OutScale -1"},
 		{err(ssm.NewS4(ssm.S4Config{})), "DModel 0"},
 		{err(ssm.NewS4(ssm.S4Config{DModel: 4, DState: 7})), "DState 7"},
 		{err(ssm.NewS4(ssm.S4Config{DModel: 4, Sets: 3})), "Sets 3"},
