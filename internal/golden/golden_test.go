@@ -15,9 +15,7 @@ import (
 // fails, and so does a listed op that is bound.
 var missing = []string{
 	"mamba3_siso",
-	"gated_deltanet_layer",
 	"jrt_prefix_linear_attention_layer",
-	"kda_kimi_layer",
 	"rwkv5_channel_mix",
 	"rwkv5_time_mix",
 	"rwkv6_channel_mix",
