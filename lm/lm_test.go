@@ -261,7 +261,7 @@ func TestBadInput(t *testing.T) {
 			t.Errorf("%s: error is %v, want one with %q", c.name, c.err, c.want)
 		}
 	}
-	for _, c := range []lm.RWKVConfig{{}, {Version: 5, Vocab: 8, DModel: 64, NumLayers: 1}, {Version: 7, Vocab: 8, DModel: 65, NumLayers: 1}, {Version: 7, Vocab: 1 << 30, DModel: 64, NumLayers: 1}} {
+	for _, c := range []lm.RWKVConfig{{}, {Version: 3, Vocab: 8, DModel: 64, NumLayers: 1}, {Version: 7, Vocab: 8, DModel: 65, NumLayers: 1}, {Version: 7, Vocab: 1 << 30, DModel: 64, NumLayers: 1}} {
 		if _, err := lm.NewRWKV(c); err == nil {
 			t.Errorf("%+v: no error", c)
 		}

@@ -52,16 +52,19 @@ func (b *rwkvBlock) forward(x, first *tensor.Tensor, st *tensor.State) (out, fir
 
 // RWKVConfig has the sizes of an RWKV language model.
 type RWKVConfig struct {
-	Version   int // 4 or 7
+	Version   int // 4, 5, 6 or 7
 	Vocab     int
 	DModel    int
 	NumLayers int
 	DAttn     int // version 4; 0 means DModel
 	DFF       int // 0 means 4·DModel
-	HeadDim   int // version 7; 0 means 64
+	HeadDim   int // versions 5 to 7; 0 means 64
 
-	// Version 7: see rwkv.Config7.
-	DecayRank, RateRank, ValueRank, GateRank int
+	// Version 5: see rwkv.Config56.
+	PerHead, NoGate bool
+
+	// Versions 6 and 7: see rwkv.Config56 and rwkv.Config7.
+	MixRank, DecayRank, RateRank, ValueRank, GateRank int
 
 	Seed  uint64 // of the initialisation
 	Empty bool   // leave matrices at zero, for a checkpoint to fill
@@ -100,6 +103,16 @@ func NewRWKV(c RWKVConfig) (*Model, error) {
 			cfg := rwkv.Config4{DModel: c.DModel, DAttn: c.DAttn, DFF: c.DFF, Layer: i, NumLayers: c.NumLayers, Seed: c.Seed + uint64(i) + 1, Empty: c.Empty}
 			b.time, err1 = rwkv.NewTimeMix4(cfg)
 			b.channel, err2 = rwkv.NewChannelMix4(cfg)
+		case 5, 6:
+			cfg := rwkv.Config56{DModel: c.DModel, HeadDim: c.HeadDim, DFF: c.DFF, PerHead: c.PerHead, NoGate: c.NoGate, MixRank: c.MixRank, DecayRank: c.DecayRank,
+				Layer: i, NumLayers: c.NumLayers, Seed: c.Seed + uint64(i) + 1, Empty: c.Empty}
+			if c.Version == 5 {
+				b.time, err1 = rwkv.NewTimeMix5(cfg)
+				b.channel, err2 = rwkv.NewChannelMix5(cfg)
+			} else {
+				b.time, err1 = rwkv.NewTimeMix6(cfg)
+				b.channel, err2 = rwkv.NewChannelMix6(cfg)
+			}
 		case 7:
 			cfg := rwkv.Config7{DModel: c.DModel, HeadDim: c.HeadDim, DFF: c.DFF, Layer: i, NumLayers: c.NumLayers,
 				DecayRank: c.DecayRank, RateRank: c.RateRank, ValueRank: c.ValueRank, GateRank: c.GateRank, Seed: c.Seed + uint64(i) + 1, Empty: c.Empty}
@@ -110,7 +123,7 @@ func NewRWKV(c RWKVConfig) (*Model, error) {
 				b.optional = "att.v" // the first block's values are nobody's correction
 			}
 		default:
-			return nil, fmt.Errorf("lm.RWKVConfig: Version %d: want 4 or 7", c.Version)
+			return nil, fmt.Errorf("lm.RWKVConfig: Version %d: want 4 to 7", c.Version)
 		}
 		if err1 != nil {
 			return nil, fmt.Errorf("lm: block %d: %w", i, err1)
@@ -123,7 +136,7 @@ func NewRWKV(c RWKVConfig) (*Model, error) {
 	return m, nil
 }
 
-// LoadRWKV loads an RWKV-4 or RWKV-7 model from a safetensors file, or a
+// LoadRWKV loads an RWKV model of version 4 to 7 from a safetensors file, or a
 // folder of them, that has the tensor names of BlinkDL's checkpoints. The
 // version and all sizes are read off the tensors.
 func LoadRWKV(path string) (*Model, error) {
@@ -195,13 +208,27 @@ func sniffRWKV(f *checkpoint.File) (c RWKVConfig, err error) {
 		} else if has("v1") {
 			c.ValueRank = shape("blocks.0.att.v1", 2)[1]
 		}
-	case has("time_maa_x"), has("ln_x.weight"):
-		err = fmt.Errorf("lm: this is an RWKV-5 or RWKV-6 checkpoint: want version 4 or 7")
+	case has("time_maa_x"):
+		c.Version = 6
+		c.HeadDim = shape("blocks.0.att.time_faaaa", 2)[1]
+		if w2, _ := f.Info("blocks.0.att.time_maa_w2"); len(w2.Shape) == 3 {
+			c.MixRank = w2.Shape[1]
+		}
+		c.DecayRank = shape("blocks.0.att.time_decay_w1", 2)[1]
+	case has("ln_x.weight"):
+		c.Version, c.NoGate, c.PerHead = 5, !has("gate.weight"), !has("time_faaaa")
+		if c.PerHead {
+			if u, _ := f.Info("blocks.0.att.time_first"); len(u.Shape) > 0 && u.Shape[0] > 0 {
+				c.HeadDim = c.DModel / u.Shape[0]
+			}
+		} else {
+			c.HeadDim = shape("blocks.0.att.time_faaaa", 2)[1]
+		}
 	case has("time_decay"):
 		c.Version = 4
 		c.DAttn = shape("blocks.0.att.key.weight", 2)[0]
 	default:
-		err = fmt.Errorf("lm: no tensor of blocks.0.att tells an RWKV version (time_decay: 4, r_k: 7)")
+		err = fmt.Errorf("lm: no tensor of blocks.0.att tells an RWKV version (time_decay: 4, ln_x: 5, time_maa_x: 6, r_k: 7)")
 	}
 	return c, err
 }

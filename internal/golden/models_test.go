@@ -139,6 +139,8 @@ func s4dKernel(c *refCase) (r result) {
 
 // wholeModels runs a folder: logits in every mode, loss, gradients, greedy text.
 var wholeModels = map[string]func(c *refCase, folder string) result{
+	"rwkv5_model":     rwkvModel,
+	"rwkv6_model":     rwkvModel,
 	"rwkv4_model":     rwkvModel,
 	"rwkv7_model":     rwkvModel,
 	"hf_mamba":        hfModel,
