@@ -93,3 +93,38 @@ func BenchmarkTrain(b *testing.B) {
 		})
 	}
 }
+
+// Every layer at one size, one core: a whole sequence, the same with
+// gradients, and a single token after it.
+func BenchmarkLayers(b *testing.B) {
+	const width, n = 768, 2048
+	x := random(n*width, -1, 1)
+	for _, k := range Kinds {
+		l, err := k.New(width)
+		if err != nil {
+			b.Fatal(err)
+		}
+		run := func(pass string, tokens int, f func(b *testing.B)) {
+			b.Run(fmt.Sprintf("layer=%s/d=%d/n=%d/pass=%s", k.Name, width, n, pass), func(b *testing.B) {
+				f(b)
+				b.ReportMetric(1e6/perSecond(b, float64(tokens)), "µs/token")
+			})
+		}
+		run("forward", n, func(b *testing.B) {
+			inference(b, 2*matrices(l)*n, func(s *tensor.Scope) { nn.Long(l, s.From(x, 1, n, width), nil) })
+		})
+		run("train", n, func(b *testing.B) {
+			s := tensor.NewScope(tensor.Record(), tensor.Workers(1))
+			timed(b, 6*matrices(l)*n, func() {
+				s.Reset()
+				s.Backward(tensor.SumAll(tensor.Square(l.Forward(s.From(x, 1, n, width).Track(), nil))))
+			})
+			l.Params().ZeroGrad()
+		})
+		run("decode", 1, func(b *testing.B) {
+			st := l.NewState(1)
+			nn.Long(l, tensor.NewScope(tensor.Workers(1)).From(x, 1, n, width), st)
+			inference(b, 2*matrices(l), func(s *tensor.Scope) { l.Forward(s.From(x[:width], 1, 1, width), st) })
+		})
+	}
+}

@@ -16,11 +16,25 @@ type Kind struct {
 
 // Kinds are all layers, softmax attention last.
 var Kinds = []Kind{
+	{Name: "s4", New: func(d int) (nn.Layer, error) { return ssm.NewS4(ssm.S4Config{DModel: d}) }},
+	{Name: "s4d", New: func(d int) (nn.Layer, error) { return ssm.NewS4D(ssm.S4DConfig{DModel: d}) }},
+	{Name: "s5", New: func(d int) (nn.Layer, error) { return ssm.NewS5(ssm.S5Config{DModel: d}) }},
+	{Name: "lru", New: func(d int) (nn.Layer, error) { return ssm.NewLRU(ssm.LRUConfig{DModel: d}) }},
+	{Name: "rglru", New: func(d int) (nn.Layer, error) { return ssm.NewRGLRU(ssm.RGLRUConfig{DModel: d}) }},
 	{Name: "mamba", New: func(d int) (nn.Layer, error) { return ssm.NewMamba(ssm.MambaConfig{DModel: d}) }},
 	{Name: "mamba2", New: func(d int) (nn.Layer, error) { return ssm.NewMamba2(ssm.Mamba2Config{DModel: d}) }},
-	{Name: "s4d", New: func(d int) (nn.Layer, error) { return ssm.NewS4D(ssm.S4DConfig{DModel: d}) }},
 	{Name: "rwkv4", New: func(d int) (nn.Layer, error) { return rwkv.NewTimeMix4(rwkv.Config4{DModel: d}) }},
+	{Name: "rwkv5", New: func(d int) (nn.Layer, error) { return rwkv.NewTimeMix5(rwkv.Config56{DModel: d}) }},
+	{Name: "rwkv6", New: func(d int) (nn.Layer, error) { return rwkv.NewTimeMix6(rwkv.Config56{DModel: d}) }},
 	{Name: "rwkv7", New: func(d int) (nn.Layer, error) { return rwkv.NewTimeMix7(rwkv.Config7{DModel: d}) }},
+	{Name: "retnet", New: func(d int) (nn.Layer, error) { return linattn.NewRetNet(linattn.RetNetConfig{DModel: d}) }},
+	{Name: "gla", New: func(d int) (nn.Layer, error) { return linattn.NewGLA(linattn.GLAConfig{DModel: d}) }},
+	{Name: "simplegla", New: func(d int) (nn.Layer, error) { return linattn.NewSimpleGLA(linattn.SimpleGLAConfig{DModel: d}) }},
+	{Name: "hgrn", New: func(d int) (nn.Layer, error) { return linattn.NewHGRN(linattn.HGRNConfig{DModel: d}) }},
+	{Name: "hgrn2", New: func(d int) (nn.Layer, error) { return linattn.NewHGRN2(linattn.HGRN2Config{DModel: d}) }},
+	{Name: "deltanet", New: func(d int) (nn.Layer, error) { return linattn.NewDeltaNet(linattn.DeltaNetConfig{DModel: d}) }},
+	{Name: "gateddeltanet", New: func(d int) (nn.Layer, error) { return linattn.NewGatedDeltaNet(linattn.GatedDeltaNetConfig{DModel: d}) }},
+	{Name: "kda", New: func(d int) (nn.Layer, error) { return linattn.NewKDA(linattn.KDAConfig{DModel: d}) }},
 	{Name: "based", New: func(d int) (nn.Layer, error) { return linattn.NewBased(linattn.BasedConfig{DModel: d}) }},
 	{Name: "baseconv", New: func(d int) (nn.Layer, error) { return linattn.NewBaseConv(linattn.BaseConvConfig{DModel: d}) }},
 	{Name: "window", New: func(d int) (nn.Layer, error) {

@@ -220,6 +220,148 @@ func (g *recGen) selective() {
 	g.close()
 }
 
+// selectiveKeep prints the scan that keeps, for the gradient, each state before
+// its token and each factor: rows of 16 channels, of which this takes a vector.
+func (g *recGen) selectiveKeep() {
+	g.open("selectiveKeep", "selectiveBackCall", selectiveBackFields...)
+	g.exp2Setup()
+	g.i("MOVQ %s, R9", g.f("hs"))
+	g.i("MOVQ %s, R12", g.f("ps"))
+	g.tokens(func() {
+		g.row("b", "bs", "R10")
+		g.i("MOVQ SI, DX")
+		g.i("SHLQ $6, DX")
+		for i, f := range []string{"dt", "x"} {
+			g.i("MOVQ %s, R8", g.f(f))
+			g.load("(R8)(DX*1)", 4+i)
+		}
+		g.r3("VMULPS", 5, 4, 5)
+		g.c3("VMULPS", math.Log2E, 4, 4)
+		g.i("MOVQ %s, R8", g.f("h"))
+		g.i("MOVQ %s, R13", g.f("a"))
+		g.i("XORQ CX, CX")
+		state := g.label("state")
+		g.p("%s:", state)
+		g.load("(R13)", 0)
+		g.r3("VMULPS", 4, 0, 0)
+		g.exp2(0, 1, 2)
+		g.load("(R8)", 3)
+		g.store(3, "(R9)")
+		g.store(2, "(R12)")
+		g.bcast("(R10)(CX*4)", 0)
+		g.r3("VMULPS", 5, 0, 0)
+		g.r3("VFMADD213PS", 0, 2, 3)
+		g.store(3, "(R8)")
+		for _, r := range []string{"R8", "R9", "R12", "R13"} {
+			g.i("ADDQ $64, %s", r)
+		}
+		g.i("INCQ CX")
+		g.i("CMPQ CX, %s", g.f("N"))
+		g.i("JLT %s", state)
+	})
+	g.close()
+}
+
+var selectiveBackFields = []string{"h", "a", "hs", "ps", "dt", "x", "dy", "ddt", "dx", "gh", "da", "b", "c", "db", "dc", "T", "N", "bs", "cs"}
+
+// selectiveBack prints the way back over what selectiveKeep kept. Registers:
+// dt 4, x 5, dy 6, dt·x 7, sums of ddt 8 and dx 9.
+func (g *recGen) selectiveBack() {
+	g.open("selectiveBack", "selectiveBackCall", selectiveBackFields...)
+	token, done := g.label("token"), g.label("done")
+	g.i("MOVQ %s, SI", g.f("T"))
+	g.p("%s:", token)
+	g.i("DECQ SI")
+	g.i("JLT %s", done)
+	g.row("b", "bs", "R10")
+	g.row("c", "cs", "R11")
+	g.i("MOVQ SI, BX")
+	g.i("SHLQ $6, BX")
+	for i, f := range []string{"dt", "x", "dy"} {
+		g.i("MOVQ %s, R8", g.f(f))
+		g.load("(R8)(BX*1)", 4+i)
+	}
+	g.r3("VMULPS", 5, 4, 7)
+	g.zero(8)
+	g.zero(9)
+	// BX: offset of the token's first state in hs and ps; AX that in db and dc.
+	g.i("MOVQ SI, AX")
+	g.i("IMULQ %s, AX", g.f("N"))
+	g.i("MOVQ AX, BX")
+	g.i("SHLQ $6, BX")
+	g.i("SHLQ $2, AX")
+	g.i("MOVQ %s, R8", g.f("hs"))
+	g.i("ADDQ BX, R8")
+	g.i("MOVQ %s, R9", g.f("ps"))
+	g.i("ADDQ BX, R9")
+	g.i("MOVQ %s, R12", g.f("db"))
+	g.i("ADDQ AX, R12")
+	g.i("MOVQ %s, R13", g.f("dc"))
+	g.i("ADDQ AX, R13")
+	g.i("XORQ CX, CX") // 64 × the state
+	g.i("XORQ AX, AX")
+	state := g.label("state")
+	g.p("%s:", state)
+	g.load("(R9)", 1)
+	g.load("(R8)", 0)
+	g.r3("VMULPS", 1, 0, 0)   // p h
+	g.bcast("(R10)(AX*4)", 2) // B
+	g.bcast("(R11)(AX*4)", 3) // C
+	g.i("MOVQ %s, DX", g.f("gh"))
+	g.load("(DX)(CX*1)", 10)
+	g.r3("VFMADD231PS", 6, 3, 10) // G = g + C dy
+	g.r3("VMULPS", 7, 2, 3)
+	g.r3("VADDPS", 0, 3, 3)
+	g.r3("VMULPS", 6, 3, 3)   // dy h'
+	g.r3("VMULPS", 7, 10, 11) // G dt x
+	g.r3("VMULPS", 10, 1, 1)  // p G
+	g.store(1, "(DX)(CX*1)")
+	g.r3("VMULPS", 10, 2, 2) // G B
+	g.r3("VADDPS", 2, 9, 9)
+	g.r3("VFMADD231PS", 5, 2, 8)
+	g.r3("VMULPS", 10, 0, 0) // G p h
+	g.i("MOVQ %s, DX", g.f("a"))
+	g.load("(DX)(CX*1)", 1)
+	g.r3("VFMADD231PS", 1, 0, 8)
+	g.i("MOVQ %s, DX", g.f("da"))
+	g.load("(DX)(CX*1)", 1)
+	g.r3("VFMADD231PS", 4, 0, 1)
+	g.store(1, "(DX)(CX*1)")
+	// Both sums over the lanes at once: 11 for dB, 3 for dC.
+	for _, r := range []int{11, 3} {
+		if g.wide {
+			g.i("VEXTRACTF64X4 $1, Z%d, Y12", r)
+			g.i("VADDPS Y12, Y%d, Y%d", r, r)
+		}
+		g.i("VEXTRACTF128 $1, Y%d, X12", r)
+		g.i("VADDPS X12, X%d, X%d", r, r)
+	}
+	g.i("VHADDPS X3, X11, X11")
+	g.i("VHADDPS X11, X11, X11")
+	g.i("VADDSS (R12), X11, X0")
+	g.i("VMOVSS X0, (R12)")
+	g.i("VMOVSHDUP X11, X11")
+	g.i("VADDSS (R13), X11, X0")
+	g.i("VMOVSS X0, (R13)")
+	g.i("ADDQ $64, R8")
+	g.i("ADDQ $64, R9")
+	g.i("ADDQ $4, R12")
+	g.i("ADDQ $4, R13")
+	g.i("ADDQ $64, CX")
+	g.i("INCQ AX")
+	g.i("CMPQ AX, %s", g.f("N"))
+	g.i("JLT %s", state)
+	g.i("MOVQ SI, BX")
+	g.i("SHLQ $6, BX")
+	for i, f := range []string{"ddt", "dx"} {
+		g.i("MOVQ %s, R8", g.f(f))
+		g.store(8+i, "(R8)(BX*1)")
+	}
+	g.i("JMP %s", token)
+	g.p("%s:", done)
+	g.close()
+}
+
 // reads are the moments at which the output reads the state.
 const (
 	readNever  = "None"
@@ -500,6 +642,10 @@ func recAMD64(f *file) {
 		for _, part := range []bool{false, true} {
 			g := &recGen{vecGen: &vecGen{f, wide, consts}, part: part}
 			g.selective()
+			if !part {
+				g.selectiveKeep()
+				g.selectiveBack()
+			}
 			width := 4
 			if part {
 				width = 1

@@ -175,7 +175,102 @@ func matrixBack(a *MatrixArgs, g *MatrixGrads, t int, s, next []float32) {
 	matrixBackGeneric(a, g, t, s, next)
 }
 
-func selectiveBack(a *SelectiveArgs, g *SelectiveGrads) { selectiveBackGeneric(a, g) }
+type selectiveBackCall struct {
+	h, a, hs, ps, dt, x, dy, ddt, dx, gh, da, b, c, db, dc *float32
+	T, N, bs, cs                                           int
+}
+
+// selectiveBack is selectiveBackGeneric on rows of 16 channels side by side,
+// missing ones zero.
+func selectiveBack(a *SelectiveArgs, g *SelectiveGrads) {
+	if !useAVX2 || a.N == 0 {
+		selectiveBackGeneric(a, g)
+		return
+	}
+	const L = selectiveLanes
+	T, N := a.T, a.N
+	rest := g.Scratch
+	take := func(n int) []float32 { s := rest[:n:n]; rest = rest[n:]; return s }
+	hs, ps := take(T*N*L), take(T*N*L)
+	dt, x, dy, ddt, dx := take(T*L), take(T*L), take(T*L), take(T*L), take(T*L)
+	al, gh, da := take(N*L), take(N*L), take(N*L)
+	db, dc := take(T*N), take(T*N)
+	clear(db)
+	clear(dc)
+	ldh, lda := or(a.HStride, a.E), or(a.AStride, a.E)
+	ldgh, ldga := or(g.HStride, a.E), or(g.AStride, a.E)
+	for e := 0; e < a.E; e += L {
+		w := min(L, a.E-e)
+		if w < L {
+			for _, s := range [...][]float32{dt, x, dy, al, gh} {
+				clear(s)
+			}
+		}
+		copyRows(dt, L, a.Dt[e:], a.DtStride, T, w)
+		copyRows(x, L, a.X[e:], a.XStride, T, w)
+		copyRows(dy, L, g.Y[e:], g.YStride, T, w)
+		copyRows(al, L, a.A[e:], lda, N, w)
+		copyRows(gh, L, g.H[e:], ldgh, N, w)
+		clear(da)
+		copyRows(da, L, a.H[e:], ldh, N, w) // the running state, for now
+		c := selectiveBackCall{hs: &hs[0], ps: &ps[0], T: T, N: N, b: at(a.B, 0), c: at(a.C, 0), bs: 4 * a.BStride, cs: 4 * a.CStride, db: &db[0], dc: &dc[0]}
+		for l := 0; l < L; l += width() {
+			c.h, c.a, c.hs, c.ps = &da[l], &al[l], &hs[l], &ps[l]
+			c.dt, c.x = &dt[l], &x[l]
+			if useAVX512 {
+				selectiveKeepAVX512(&c)
+			} else {
+				selectiveKeepAVX2(&c)
+			}
+		}
+		clear(da)
+		for l := 0; l < L; l += width() {
+			c.a, c.hs, c.ps, c.gh, c.da = &al[l], &hs[l], &ps[l], &gh[l], &da[l]
+			c.dt, c.x, c.dy, c.ddt, c.dx = &dt[l], &x[l], &dy[l], &ddt[l], &dx[l]
+			if useAVX512 {
+				selectiveBackAVX512(&c)
+			} else {
+				selectiveBackAVX2(&c)
+			}
+		}
+		copyRows(g.H[e:], ldgh, gh, L, N, w)
+		if g.A != nil {
+			for n := range N {
+				axpy(g.A[n*ldga+e:][:w], 1, da[n*L:])
+			}
+		}
+		for t := range T {
+			if g.Dt != nil {
+				axpy(g.Dt[t*g.DtStride+e:][:w], 1, ddt[t*L:])
+			}
+			dyr, xr, dtr := dy[t*L:][:w], x[t*L:][:w], dt[t*L:][:w]
+			if g.X != nil {
+				to := g.X[t*g.XStride+e:][:w]
+				for l, v := range dx[t*L:][:w] {
+					to[l] += v * dtr[l]
+				}
+				if a.D != nil {
+					for l, d := range a.D[e:][:w] {
+						to[l] += d * dyr[l]
+					}
+				}
+			}
+			if g.D != nil {
+				for l, d := range g.D[e:][:w] {
+					g.D[e+l] = d + dyr[l]*xr[l]
+				}
+			}
+		}
+	}
+	for t := range T {
+		if g.B != nil {
+			axpy(g.B[t*g.BStride:][:N], 1, db[t*N:])
+		}
+		if g.C != nil {
+			axpy(g.C[t*g.CStride:][:N], 1, dc[t*N:])
+		}
+	}
+}
 
 func diagonal(a *DiagonalArgs) {
 	if !useAVX2 {

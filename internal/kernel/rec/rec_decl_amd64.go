@@ -5,6 +5,18 @@ package rec
 // The functions of rec_amd64.s, and which of a family to call.
 
 //go:noescape
+func selectiveKeepAVX512(c *selectiveBackCall)
+
+//go:noescape
+func selectiveKeepAVX2(c *selectiveBackCall)
+
+//go:noescape
+func selectiveBackAVX512(c *selectiveBackCall)
+
+//go:noescape
+func selectiveBackAVX2(c *selectiveBackCall)
+
+//go:noescape
 func selectiveAVX512(c *selectiveCall)
 
 //go:noescape

@@ -61,8 +61,11 @@ type SelectiveGrads struct {
 // selectiveLanes is the number of channels SelectiveBackward takes at a time.
 const selectiveLanes = 16
 
-// SelectiveScratch is the number of floats SelectiveBackward needs.
-func SelectiveScratch(T, N int) int { return 4 * T * N * selectiveLanes }
+// SelectiveScratch is the number of floats SelectiveBackward needs: states and
+// factors, five rows a token and three a state, and two numbers a token and state.
+func SelectiveScratch(T, N int) int {
+	return (2*T*N+5*T+3*N)*selectiveLanes + 2*T*N
+}
 
 // SelectiveBackward adds the gradients of Selective(a). a.H is the state before the T tokens
 // and is not changed; a.Y is not used. It does not allocate.
