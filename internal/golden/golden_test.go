@@ -15,9 +15,7 @@ import (
 // fails, and so does a listed op that is bound.
 var missing = []string{
 	"mamba3_siso",
-	"gated_deltanet_layer",
 	"jrt_prefix_linear_attention_layer",
-	"kda_kimi_layer",
 	"fla_delta_net",
 	"fla_gated_deltanet",
 	"fla_gla",
