@@ -1,11 +1,13 @@
 package linattn_test
 
 import (
+	"math"
 	"testing"
 
 	"github.com/subquad/subquad/internal/layertest"
 	"github.com/subquad/subquad/linattn"
 	"github.com/subquad/subquad/nn"
+	"github.com/subquad/subquad/tensor"
 )
 
 // Every layer that runs over scan.Matrix keeps the properties of a layer.
@@ -29,7 +31,53 @@ func TestLinearLayers(t *testing.T) {
 		{"KDA bounded", func(seed uint64) (nn.Layer, error) {
 			return linattn.NewKDA(linattn.KDAConfig{DModel: 8, NumHeads: 1, NumVHeads: 2, HeadDim: 3, LowerBound: -5, NoGateBias: true, Seed: seed})
 		}},
+		{"RetNet", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewRetNet(linattn.RetNetConfig{DModel: 8, NumHeads: 2, RopeBase: 100, ConvSize: 2, Seed: seed})
+		}},
+		{"GLA", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewGLA(linattn.GLAConfig{DModel: 8, NumHeads: 2, GateRank: 3, GateScale: 2, Seed: seed})
+		}},
+		{"SimpleGLA", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewSimpleGLA(linattn.SimpleGLAConfig{DModel: 8, NumHeads: 2, GateScale: 2, Seed: seed})
+		}},
+		{"HGRN", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewHGRN(linattn.HGRNConfig{DModel: 8, Seed: seed})
+		}},
+		{"HGRN2", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewHGRN2(linattn.HGRN2Config{DModel: 8, NumHeads: 2, HeadDim: 3, Seed: seed})
+		}},
 	} {
 		layertest.Run(t, c.name, func(seed uint64) nn.Layer { return must(c.make(seed)) }, 8)
+	}
+}
+
+// bounded is HGRN2 under a lower bound, as in a model's later layers.
+type bounded struct {
+	*linattn.HGRN2
+	weights *tensor.Tensor // [layers, channels]
+}
+
+func (b bounded) Params() nn.Params {
+	return append(b.HGRN2.Params(), nn.Param{Name: "lower_bounds", Tensor: b.weights})
+}
+
+func (b bounded) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
+	return b.Mix(x, linattn.LowerBounds(tensor.Enter(x.Scope(), b.weights)).Select(0, 2), st)
+}
+
+func TestLowerBounds(t *testing.T) {
+	layertest.Run(t, "HGRN2 bounded", func(seed uint64) nn.Layer {
+		l, err := linattn.NewHGRN2(linattn.HGRN2Config{DModel: 8, NumHeads: 2, HeadDim: 3, Seed: seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bounded{l, nn.Normal(nn.NewRNG(seed), 1, 4, 6)}
+	}, 8)
+	w := nn.Full(0, 4, 3)
+	lower := linattn.LowerBounds(w)
+	for i := range 4 {
+		if got, want := lower.At(i, 1), float64(i)/4; math.Abs(got-want) > 1e-6 {
+			t.Errorf("layer %d: lower bound %v, want %v", i, got, want)
+		}
 	}
 }

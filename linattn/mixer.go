@@ -1,6 +1,7 @@
 package linattn
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -34,7 +35,10 @@ type mixerConfig struct {
 	keyDim, valDim  int // of a head
 	conv            int // width of the short convolutions; 0 or less means none
 	convBias        bool
+	steps           int    // keys and values of a token, DeltaProduct's; 0 means 1
+	kName, vName    string // of k and v in checkpoints; "" for "k" and "v"
 	normName        string // the norm's name in checkpoints; "" for no norm
+	normAll         bool   // norm over all heads together
 	eps             float64
 	gated, gateBias bool
 	seed            uint64
@@ -59,6 +63,8 @@ func (c *mixerConfig) check() error {
 		return wrong("%d heads of keys, %d of values: want the first to divide the second", c.heads, c.vHeads)
 	case c.keyDim < 1 || c.keyDim > maxWidth/c.heads || c.valDim < 1 || c.valDim > maxWidth/c.vHeads:
 		return wrong("%d heads of %d channels for keys, %d of %d for values: want 1 to %d in all", c.heads, c.keyDim, c.vHeads, c.valDim, maxWidth)
+	case c.steps < 0 || c.steps > 64 || max(c.heads*c.keyDim, c.vHeads*c.valDim) > maxWidth/max(1, c.steps):
+		return wrong("%d steps a token: want 1 to 64, and at most %d channels in all", c.steps, maxWidth)
 	case c.conv > 1024:
 		return wrong("ConvSize %d: want at most 1024", c.conv)
 	case c.normName != "" && !(c.eps > 0 && c.eps < 1):
@@ -96,22 +102,27 @@ func newMixer(c mixerConfig) (mixer, *maker, error) {
 	if err := c.check(); err != nil {
 		return mixer{}, nil, err
 	}
+	c.steps, c.kName, c.vName = max(1, c.steps), cmp.Or(c.kName, "k"), cmp.Or(c.vName, "v")
 	m := &maker{rng: nn.NewRNG(c.seed)}
 	l := mixer{
 		mixerConfig: c,
 		kind:        fmt.Sprintf("linattn.%s/1 heads=%d key=%d value=%d conv=%d", c.layer, c.vHeads, c.keyDim, c.valDim, max(0, c.conv)),
 		Q:           m.linear(c.dModel, c.heads*c.keyDim, false),
-		K:           m.linear(c.dModel, c.heads*c.keyDim, false),
-		V:           m.linear(c.dModel, c.vHeads*c.valDim, false),
+		K:           m.linear(c.dModel, c.steps*c.heads*c.keyDim, false),
+		V:           m.linear(c.dModel, c.steps*c.vHeads*c.valDim, false),
 		O:           m.linear(c.vHeads*c.valDim, c.dModel, false),
 	}
 	if c.conv > 0 {
 		l.QConv = m.conv(c.heads*c.keyDim, c.conv, c.convBias)
-		l.KConv = m.conv(c.heads*c.keyDim, c.conv, c.convBias)
-		l.VConv = m.conv(c.vHeads*c.valDim, c.conv, c.convBias)
+		l.KConv = m.conv(c.steps*c.heads*c.keyDim, c.conv, c.convBias)
+		l.VConv = m.conv(c.steps*c.vHeads*c.valDim, c.conv, c.convBias)
 	}
 	if c.normName != "" {
-		l.Norm = &nn.RMSNorm{Weight: nn.Full(1, c.valDim), Eps: float32(c.eps)}
+		n := c.valDim
+		if c.normAll {
+			n *= c.vHeads
+		}
+		l.Norm = &nn.RMSNorm{Weight: nn.Full(1, n), Eps: float32(c.eps)}
 	}
 	if c.gated {
 		l.G = m.linear(c.dModel, c.vHeads*c.valDim, c.gateBias)
@@ -123,12 +134,12 @@ func newMixer(c mixerConfig) (mixer, *maker, error) {
 func (l *mixer) Params() nn.Params {
 	var p nn.Params
 	p = append(p, l.Q.Params().Prefix("q_proj")...)
-	p = append(p, l.K.Params().Prefix("k_proj")...)
-	p = append(p, l.V.Params().Prefix("v_proj")...)
+	p = append(p, l.K.Params().Prefix(l.kName+"_proj")...)
+	p = append(p, l.V.Params().Prefix(l.vName+"_proj")...)
 	if l.QConv != nil {
 		p = append(p, l.QConv.Params().Prefix("q_conv1d")...)
-		p = append(p, l.KConv.Params().Prefix("k_conv1d")...)
-		p = append(p, l.VConv.Params().Prefix("v_conv1d")...)
+		p = append(p, l.KConv.Params().Prefix(l.kName+"_conv1d")...)
+		p = append(p, l.VConv.Params().Prefix(l.vName+"_conv1d")...)
 	}
 	if l.G != nil {
 		p = append(p, l.G.Params().Prefix("g_proj")...)
@@ -149,13 +160,14 @@ func (l *mixer) NewState(batch int) *tensor.State {
 func (l *mixer) addConvs(st *tensor.State, batch int) *tensor.State {
 	if l.QConv != nil {
 		st.Add("q_conv", tensor.New(batch, l.conv-1, l.heads*l.keyDim))
-		st.Add("k_conv", tensor.New(batch, l.conv-1, l.heads*l.keyDim))
-		st.Add("v_conv", tensor.New(batch, l.conv-1, l.vHeads*l.valDim))
+		st.Add("k_conv", tensor.New(batch, l.conv-1, l.steps*l.heads*l.keyDim))
+		st.Add("v_conv", tensor.New(batch, l.conv-1, l.steps*l.vHeads*l.valDim))
 	}
 	return st
 }
 
-// project gives q, k [B, T, heads, key] and v [B, T, vHeads, value]; the
+// project gives q, k [B, T, heads, key] and v [B, T, vHeads, value], k and v
+// with all steps of a token one after another on the axis of heads; the
 // convolutions' states are parts 1 to 3. Without convolutions SiLU alone may
 // stand in for them.
 func (l *mixer) project(x *tensor.Tensor, st *tensor.State, silu bool) (q, k, v *tensor.Tensor) {
@@ -167,7 +179,7 @@ func (l *mixer) project(x *tensor.Tensor, st *tensor.State, silu bool) (q, k, v 
 	} else if silu {
 		q, k, v = tensor.SiLU(q), tensor.SiLU(k), tensor.SiLU(v)
 	}
-	return headed(q, l.heads), headed(k, l.heads), headed(v, l.vHeads)
+	return headed(q, l.heads), headed(k, l.steps*l.heads), headed(v, l.steps*l.vHeads)
 }
 
 // finish turns o [B, T, heads, value] into the layer's output; gate, if not
@@ -175,10 +187,13 @@ func (l *mixer) project(x *tensor.Tensor, st *tensor.State, silu bool) (q, k, v 
 func (l *mixer) finish(o, gate *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	B, T := o.Dim(0), o.Dim(1)
 	st.Advance(T)
-	if l.Norm != nil {
+	if l.Norm != nil && !l.normAll {
 		o = l.Norm.Forward(o)
 	}
 	o = o.Reshape(B, T, l.vHeads*l.valDim)
+	if l.normAll {
+		o = l.Norm.Forward(o)
+	}
 	if gate != nil {
 		o = tensor.Mul(o, gate)
 	}
