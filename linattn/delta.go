@@ -18,13 +18,15 @@ import (
 // [B, T, H, K]. st, if not nil, is [B, H, K, V].
 func DeltaRule(q, k, v, beta, logDecay *tensor.Tensor, st *tensor.Part) *tensor.Tensor {
 	const op = "linattn.DeltaRule"
-	const eps = 1e-6 // as flash-linear-attention's l2norm
 	tensor.Check(op, "v", v, -1, -1, -1, -1)
 	B, T, H := v.Dim(0), v.Dim(1), v.Dim(2)
 	tensor.Check(op, "beta", beta, B, T, H)
-	q, k = repeatHeads(tensor.L2NormRsqrt(q, eps), H), repeatHeads(tensor.L2NormRsqrt(k, eps), H)
+	q, k = repeatHeads(tensor.L2NormRsqrt(q, l2Eps), H), repeatHeads(tensor.L2NormRsqrt(k, l2Eps), H)
 	return delta(q, k, v, beta, logDecay, st)
 }
+
+// l2Eps is that of flash-linear-attention's norm of queries and keys.
+const l2Eps = 1e-6
 
 // delta is DeltaRule for normed q and k of as many heads as v has.
 func delta(q, k, v, beta, logDecay *tensor.Tensor, st *tensor.Part) *tensor.Tensor {

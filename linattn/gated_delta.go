@@ -91,8 +91,13 @@ func (l *GatedDeltaNet) Params() nn.Params {
 // Forward mixes x [batch, length, DModel].
 func (l *GatedDeltaNet) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	q, k, v := l.project(x, st, true)
-	rate := tensor.Neg(tensor.Exp(tensor.Enter(x.Scope(), l.ALog)))
-	g := tensor.Mul(tensor.Softplus(tensor.Add(l.A.Forward(x), l.DtBias)), rate)
+	g := softDecay(l.A.Forward(x), l.ALog, l.DtBias)
 	o := DeltaRule(q, k, v, learningRate(l.B, x, l.neg), g, st.Part(0))
 	return l.finish(o, l.swish(x), st)
+}
+
+// softDecay is Mamba-2's log decay −e^{aLog} softplus(x + bias), one for each head.
+func softDecay(x, aLog, bias *tensor.Tensor) *tensor.Tensor {
+	rate := tensor.Neg(tensor.Exp(tensor.Enter(x.Scope(), aLog)))
+	return tensor.Mul(tensor.Softplus(tensor.Add(x, bias)), rate)
 }

@@ -46,6 +46,37 @@ func TestLinearLayers(t *testing.T) {
 		{"HGRN2", func(seed uint64) (nn.Layer, error) {
 			return linattn.NewHGRN2(linattn.HGRN2Config{DModel: 8, NumHeads: 2, HeadDim: 3, Seed: seed})
 		}},
+		{"LinearAttention", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewLinearAttention(linattn.LinearAttentionConfig{DModel: 8, NumHeads: 2, HeadDim: 3, Seed: seed})
+		}},
+		{"LinearAttention plain", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewLinearAttention(linattn.LinearAttentionConfig{DModel: 8, NumHeads: 2, FeatureMap: linattn.Identity, Unnormalized: true, OutputNorm: true, Seed: seed})
+		}},
+		{"LinearAttention Taylor", func(seed uint64) (nn.Layer, error) {
+			taylor := func(x *tensor.Tensor) *tensor.Tensor { return linattn.Taylor(x, true) }
+			return linattn.NewLinearAttention(linattn.LinearAttentionConfig{DModel: 8, NumHeads: 2, HeadDim: 2, FeatureMap: taylor, Features: 6, Seed: seed})
+		}},
+		{"Rebased", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewRebased(linattn.RebasedConfig{DModel: 8, NumHeads: 2, FeatureDim: 4, Eps: 0.1, Seed: seed})
+		}},
+		{"Lightning", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewLightning(linattn.LightningConfig{DModel: 8, NumHeads: 2, Layer: 1, NumLayers: 4, Seed: seed})
+		}},
+		{"DeltaProduct", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewDeltaProduct(linattn.DeltaProductConfig{DModel: 8, NumHeads: 2, HeadDim: 3, ValueDim: 2, NegEigval: true, Seed: seed})
+		}},
+		{"DeltaProduct of three, no decay", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewDeltaProduct(linattn.DeltaProductConfig{DModel: 8, Steps: 3, NumHeads: 2, NoDecay: true, NoGate: true, ConvSize: -1, Seed: seed})
+		}},
+		{"DPLR", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewDPLR(linattn.DPLRConfig{DModel: 8, NumHeads: 2, HeadDim: 3, GateRank: 2, GateScale: 2, Seed: seed})
+		}},
+		{"GSA", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewGSA(linattn.GSAConfig{DModel: 8, NumHeads: 2, NumSlots: 3, GateScale: 2, Seed: seed})
+		}},
+		{"GSA convolutions", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewGSA(linattn.GSAConfig{DModel: 8, NumHeads: 2, ConvSize: 3, GateScale: 2, Seed: seed})
+		}},
 	} {
 		layertest.Run(t, c.name, func(seed uint64) nn.Layer { return must(c.make(seed)) }, 8)
 	}
