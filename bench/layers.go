@@ -27,6 +27,11 @@ var Kinds = []Kind{
 	{Name: "rwkv5", New: func(d int) (nn.Layer, error) { return rwkv.NewTimeMix5(rwkv.Config56{DModel: d}) }},
 	{Name: "rwkv6", New: func(d int) (nn.Layer, error) { return rwkv.NewTimeMix6(rwkv.Config56{DModel: d}) }},
 	{Name: "rwkv7", New: func(d int) (nn.Layer, error) { return rwkv.NewTimeMix7(rwkv.Config7{DModel: d}) }},
+	{Name: "linear", New: func(d int) (nn.Layer, error) {
+		return linattn.NewLinearAttention(linattn.LinearAttentionConfig{DModel: d})
+	}},
+	{Name: "rebased", New: func(d int) (nn.Layer, error) { return linattn.NewRebased(linattn.RebasedConfig{DModel: d}) }},
+	{Name: "lightning", New: func(d int) (nn.Layer, error) { return linattn.NewLightning(linattn.LightningConfig{DModel: d}) }},
 	{Name: "retnet", New: func(d int) (nn.Layer, error) { return linattn.NewRetNet(linattn.RetNetConfig{DModel: d}) }},
 	{Name: "gla", New: func(d int) (nn.Layer, error) { return linattn.NewGLA(linattn.GLAConfig{DModel: d}) }},
 	{Name: "simplegla", New: func(d int) (nn.Layer, error) { return linattn.NewSimpleGLA(linattn.SimpleGLAConfig{DModel: d}) }},
@@ -34,6 +39,11 @@ var Kinds = []Kind{
 	{Name: "hgrn2", New: func(d int) (nn.Layer, error) { return linattn.NewHGRN2(linattn.HGRN2Config{DModel: d}) }},
 	{Name: "deltanet", New: func(d int) (nn.Layer, error) { return linattn.NewDeltaNet(linattn.DeltaNetConfig{DModel: d}) }},
 	{Name: "gateddeltanet", New: func(d int) (nn.Layer, error) { return linattn.NewGatedDeltaNet(linattn.GatedDeltaNetConfig{DModel: d}) }},
+	{Name: "deltaproduct", New: func(d int) (nn.Layer, error) {
+		return linattn.NewDeltaProduct(linattn.DeltaProductConfig{DModel: d})
+	}},
+	{Name: "dplr", New: func(d int) (nn.Layer, error) { return linattn.NewDPLR(linattn.DPLRConfig{DModel: d}) }},
+	{Name: "gsa", New: func(d int) (nn.Layer, error) { return linattn.NewGSA(linattn.GSAConfig{DModel: d}) }},
 	{Name: "kda", New: func(d int) (nn.Layer, error) { return linattn.NewKDA(linattn.KDAConfig{DModel: d}) }},
 	{Name: "based", New: func(d int) (nn.Layer, error) { return linattn.NewBased(linattn.BasedConfig{DModel: d}) }},
 	{Name: "baseconv", New: func(d int) (nn.Layer, error) { return linattn.NewBaseConv(linattn.BaseConvConfig{DModel: d}) }},
