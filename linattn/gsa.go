@@ -29,7 +29,9 @@ type GSAConfig struct {
 //	K̃_t = diag(f_t) K̃_{t−1} + (1−f_t) k_tᵀ;   Ṽ_t = diag(f_t) Ṽ_{t−1} + (1−f_t) v_tᵀ
 //	y = W_o RMSNorm(SiLU(Ṽ_tᵀ softmax(K̃_t q_t))), the norm over all heads
 //
-// Its state is NumSlots·(HeadDim+ValueDim) floats for each head.
+// Its state is NumSlots·(HeadDim+ValueDim) floats for each head. The memory of
+// keys is read along its rows, for which the recurrence has no vectors: a token
+// costs many times that of the other layers here.
 type GSA struct {
 	mixer
 	slots     int

@@ -12,7 +12,7 @@ import (
 type S5Config struct {
 	DModel         int // H, channels
 	DState         int // of the state, all together, even: half as many complex numbers, their conjugates implied; default DModel, made even
-	Blocks         int // copies of HiPPO-LegS that the state starts as; default 1
+	Blocks         int // copies of HiPPO-LegS that the state starts as; by default of at most 64 numbers each
 	Discretization Discretization
 	DtMin, DtMax   float64 // range of the initial step; default 0.001, 0.1
 	ClipEigs       bool    // hold Re Λ to at most −1e-4
@@ -21,7 +21,10 @@ type S5Config struct {
 
 func (c S5Config) withDefaults() (S5Config, error) {
 	orDefault(&c.DState, (c.DModel+1)/2*2)
-	orDefault(&c.Blocks, 1)
+	if c.Blocks == 0 && c.DState > 0 && c.DState <= maxWidth {
+		for c.Blocks = 1; c.Blocks < c.DState/2 && (c.DState%(2*c.Blocks) != 0 || c.DState/c.Blocks > 64); c.Blocks++ {
+		}
+	}
 	orDefault(&c.DtMin, 0.001)
 	orDefault(&c.DtMax, 0.1)
 	switch {
