@@ -2,8 +2,11 @@ package linattn_test
 
 import (
 	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
+	"github.com/subquad/subquad/internal/gradcheck"
 	"github.com/subquad/subquad/internal/layertest"
 	"github.com/subquad/subquad/linattn"
 	"github.com/subquad/subquad/nn"
@@ -56,6 +59,7 @@ func TestLinearLayers(t *testing.T) {
 			taylor := func(x *tensor.Tensor) *tensor.Tensor { return linattn.Taylor(x, true) }
 			return linattn.NewLinearAttention(linattn.LinearAttentionConfig{DModel: 8, NumHeads: 2, HeadDim: 2, FeatureMap: taylor, Features: 6, Seed: seed})
 		}},
+		// Four channels a head: LayerNorm over three can be too curved for differences.
 		{"Rebased", func(seed uint64) (nn.Layer, error) {
 			return linattn.NewRebased(linattn.RebasedConfig{DModel: 8, NumHeads: 2, FeatureDim: 4, Eps: 0.1, Seed: seed})
 		}},
@@ -76,6 +80,9 @@ func TestLinearLayers(t *testing.T) {
 		}},
 		{"GSA convolutions", func(seed uint64) (nn.Layer, error) {
 			return linattn.NewGSA(linattn.GSAConfig{DModel: 8, NumHeads: 2, ConvSize: 3, GateScale: 2, Seed: seed})
+		}},
+		{"JRT", func(seed uint64) (nn.Layer, error) { // a prefix of one token lies in any first piece
+			return linattn.NewJRT(linattn.JRTConfig{DModel: 8, NumHeads: 2, FeatureDim: 3, EncLength: 1, Seed: seed})
 		}},
 	} {
 		layertest.Run(t, c.name, func(seed uint64) nn.Layer { return must(c.make(seed)) }, 8)
@@ -110,5 +117,34 @@ func TestLowerBounds(t *testing.T) {
 		if got, want := lower.At(i, 1), float64(i)/4; math.Abs(got-want) > 1e-6 {
 			t.Errorf("layer %d: lower bound %v, want %v", i, got, want)
 		}
+	}
+}
+
+// Tokens of the prefix see what comes after them in it; later pieces only see back.
+func TestJRTPrefix(t *testing.T) {
+	l, err := linattn.NewJRT(linattn.JRTConfig{DModel: 8, NumHeads: 2, FeatureDim: 3, EncLength: 6})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	x := noise(rng, 2, 15, 8)
+	want := l.Forward(x, nil)
+	for _, first := range []int{6, 7, 14} {
+		st := l.NewState(2)
+		got := tensor.Concat(1, l.Forward(x.Narrow(1, 0, first), st), l.Forward(x.Narrow(1, first, 15), st))
+		if e := gradcheck.Difference(got.Float64s(), want.Float64s()); !(e <= 1e-5) {
+			t.Errorf("first piece of %d: outputs differ by %.2g", first, e)
+		}
+	}
+	for i, changes := range map[int]bool{5: true, 6: false} {
+		y := x.Clone()
+		y.Data()[i*8] += 1
+		same := gradcheck.Difference(l.Forward(y, nil).Narrow(1, 0, 1).Float64s(), want.Narrow(1, 0, 1).Float64s()) == 0
+		if same == changes {
+			t.Errorf("token %d of a prefix of 6: does the first output depend on it? %v, want %v", i, !same, changes)
+		}
+	}
+	if got := linattn.JRTPrompt([]int{1, 2}, []int{3}); !slices.Equal(got, []int{1, 2, 3, 1, 2, 3}) {
+		t.Errorf("prompt read twice is %v", got)
 	}
 }

@@ -15,7 +15,6 @@ import (
 // fails, and so does a listed op that is bound.
 var missing = []string{
 	"mamba3_siso",
-	"jrt_prefix_linear_attention_layer",
 	"fla_delta_net",
 	"fla_gated_deltanet",
 	"fla_gla",

@@ -88,39 +88,7 @@ func basedLayer(c *refCase) *operation {
 	K := c.int("feature_dim", 0)
 	l, err := linattn.NewBased(linattn.BasedConfig{DModel: c.int("d_model", 0), NumHeads: c.int("num_heads", 0), FeatureDim: K, HeadDim: c.int("head_dim", 0), Eps: c.number("eps", 0)})
 	o := layer(c, l, err)
-	// Our map is triangular: x_i x_j once, times √2 for i < j; the file has both.
-	full := func(st *tensor.State, lo, hi int) []float64 { // [b, h, value, full features]
-		v := st.Parts[0].Value
-		B, H, F, W := v.Dim(0), v.Dim(1), 1+K+K*K, v.Dim(3)
-		all, out := v.Float64s(), []float64{}
-		for bh := range B * H {
-			for col := lo; col < hi; col++ {
-				at := func(f int) float64 { return all[(bh*v.Dim(2)+f)*W+col] }
-				row := make([]float64, 0, F)
-				for f := range 1 + K {
-					row = append(row, at(f))
-				}
-				for i := range K {
-					for j := range K {
-						a, b := min(i, j), max(i, j)
-						f := 1 + K + a*K - a*(a-1)/2 + b - a
-						x := at(f)
-						if i != j {
-							x /= 1.4142135623730951
-						}
-						row = append(row, x)
-					}
-				}
-				out = append(out, row...)
-			}
-		}
-		return out
-	}
-	V := c.int("head_dim", 0)
-	o.states = []stateCheck{
-		{"state.kv", func(st *tensor.State) []float64 { return full(st, 0, V) }},
-		{"state.k", func(st *tensor.State) []float64 { return full(st, V, V+1) }},
-	}
+	o.states = taylorStates(K, c.int("head_dim", 0))
 	return o
 }
 

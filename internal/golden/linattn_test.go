@@ -9,6 +9,7 @@ import (
 func init() {
 	layers["gated_deltanet_layer"] = gatedDeltaNetLayer
 	layers["kda_kimi_layer"] = kdaKimiLayer
+	layers["jrt_prefix_linear_attention_layer"] = jrtLayer
 }
 
 // A fused binds a layer whose checkpoint has several of its weights as one: the
@@ -99,4 +100,50 @@ func kdaKimiLayer(c *refCase) *operation {
 		p = append(p, w.l.Params().Prefix(w.name)...)
 	}
 	return f.bind(l, append(p, l.Norm.Params().Prefix("o_norm")...))
+}
+
+// taylorStates compares the sums of Based's layers. Our map is triangular:
+// x_i x_j once, times √2 for i < j; the file has both.
+func taylorStates(K, V int) []stateCheck {
+	full := func(st *tensor.State, lo, hi int) []float64 { // [b, h, value, full features]
+		v := st.Parts[0].Value
+		B, H, F, W := v.Dim(0), v.Dim(1), 1+K+K*K, v.Dim(3)
+		all, out := v.Float64s(), []float64{}
+		for bh := range B * H {
+			for col := lo; col < hi; col++ {
+				at := func(f int) float64 { return all[(bh*v.Dim(2)+f)*W+col] }
+				row := make([]float64, 0, F)
+				for f := range 1 + K {
+					row = append(row, at(f))
+				}
+				for i := range K {
+					for j := range K {
+						a, b := min(i, j), max(i, j)
+						f := 1 + K + a*K - a*(a-1)/2 + b - a
+						x := at(f)
+						if i != j {
+							x /= 1.4142135623730951
+						}
+						row = append(row, x)
+					}
+				}
+				out = append(out, row...)
+			}
+		}
+		return out
+	}
+	return []stateCheck{
+		{"state.kv", func(st *tensor.State) []float64 { return full(st, 0, V) }},
+		{"state.k", func(st *tensor.State) []float64 { return full(st, V, V+1) }},
+	}
+}
+
+// jrtLayer runs whole only: the first piece must hold the prefix.
+func jrtLayer(c *refCase) *operation {
+	D, H, K := c.int("embed_dim", 0), c.int("num_heads", 0), c.int("feature_dim", 0)
+	l, err := linattn.NewJRT(linattn.JRTConfig{DModel: D, NumHeads: H, FeatureDim: K, EncLength: c.int("enc_length", 0)})
+	o := layer(c, l, err)
+	o.noSplit = true
+	o.states = taylorStates(K, D/H)
+	return o
 }
