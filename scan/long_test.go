@@ -20,7 +20,7 @@ func TestMillionTokens(t *testing.T) {
 		rank1 bool
 		tol   float64
 	}{
-		{"keeps everything", 1, false, 1e-4}, // sums of a million terms lose digits of the first ones
+		{"keeps everything", 1, false, 1e-4},   // sums of a million terms lose digits of the first ones
 		{"long memory", 1 - 1e-5, false, 3e-3}, // e^g is rounded to float32: see the package's page
 		{"short memory", 0.9, false, 1e-6},
 		{"delta rule", 1, true, 1e-6},
