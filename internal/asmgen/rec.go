@@ -640,7 +640,7 @@ func recAMD64(f *file) {
 	consts := &vecConsts{at: map[uint32]int{}}
 	for _, wide := range []bool{true, false} {
 		for _, part := range []bool{false, true} {
-			g := &recGen{vecGen: &vecGen{f, wide, consts}, part: part}
+			g := &recGen{vecGen: &vecGen{f, wide, false, consts}, part: part}
 			g.selective()
 			if !part {
 				g.selectiveKeep()

@@ -5,13 +5,27 @@ import (
 	"math"
 )
 
-func init() { register("internal/kernel/vec/vec_amd64.s", "!purego", vecAMD64) }
+func init() {
+	register("internal/kernel/vec/vec_amd64.s", "!purego", func(f *file) {
+		consts := &vecConsts{at: map[uint32]int{}}
+		for _, wide := range []bool{true, false} {
+			(&vecGen{f, wide, false, consts}).all()
+		}
+		consts.table(f)
+	})
+	register("internal/kernel/vec/vec_arm64.s", "!purego", func(f *file) {
+		consts := &vecConsts{at: map[uint32]int{}}
+		(&vecGen{f, false, true, consts}).all()
+		consts.neonTable(f)
+	})
+}
 
 // vecGen prints vector code for one register width. Constants live in memory
-// at AX; register 15 (AVX2) or 31 (AVX-512) is for them in passing.
+// at AX; register 15 (AVX2) or 31 (AVX-512, NEON) is for them in passing.
 type vecGen struct {
 	*file
 	wide   bool // AVX-512
+	neon   bool // NEON; AVX2 if neither
 	consts *vecConsts
 }
 
@@ -39,8 +53,11 @@ func (g *vecGen) bytes() int {
 }
 
 func (g *vecGen) suffix() string {
-	if g.wide {
+	switch {
+	case g.wide:
 		return "AVX512"
+	case g.neon:
+		return "NEON"
 	}
 	return "AVX2"
 }
@@ -53,7 +70,7 @@ func (g *vecGen) r(n int) string {
 }
 
 func (g *vecGen) tmp() int {
-	if g.wide {
+	if g.wide || g.neon {
 		return 31
 	}
 	return 15
@@ -65,15 +82,25 @@ func (g *vecGen) c3(op string, c float32, a, d int) {
 		g.i("%s.BCST %d(AX), %s, %s // %v", op, g.consts.offset(c), g.r(a), g.r(d), c)
 		return
 	}
-	g.i("VBROADCASTSS %d(AX), Y15 // %v", g.consts.offset(c), c)
-	g.i("%s Y15, %s, %s", op, g.r(a), g.r(d))
+	g.set(c, g.tmp())
+	g.r3(op, g.tmp(), a, d)
 }
 
 // r3: d = a op b.
-func (g *vecGen) r3(op string, b, a, d int) { g.i("%s %s, %s, %s", op, g.r(b), g.r(a), g.r(d)) }
+func (g *vecGen) r3(op string, b, a, d int) {
+	if g.neon {
+		g.neon3(op, b, a, d)
+		return
+	}
+	g.i("%s %s, %s, %s", op, g.r(b), g.r(a), g.r(d))
+}
 
 // set: d = constant.
 func (g *vecGen) set(c float32, d int) {
+	if g.neon {
+		g.i("FMOVQ %d(%s), F%d // %v", 4*g.consts.offset(c), g.x("AX"), d, c)
+		return
+	}
 	g.i("VBROADCASTSS %d(AX), %s // %v", g.consts.offset(c), g.r(d), c)
 }
 
@@ -90,6 +117,10 @@ func (g *vecGen) clampHigh(c float32, x int) {
 
 // horner: q = (…(c0·x + c1)·x + …) + cn.
 func (g *vecGen) horner(x, q int, c ...float32) {
+	if g.neon {
+		g.neonHorner(x, q, c...)
+		return
+	}
 	g.set(c[0], q)
 	for _, v := range c[1:] {
 		g.c3("VFMADD213PS", v, x, q)
@@ -102,6 +133,11 @@ func (g *vecGen) not(src, dst int, mask uint32) { // dst = src ^ mask, by consta
 		g.i("VPXORD.BCST %d(AX), %s, %s", g.consts.offset(c), g.r(src), g.r(dst))
 		return
 	}
+	if g.neon {
+		g.set(c, g.tmp())
+		g.i("VEOR V%d.B16, V%d.B16, V%d.B16", g.tmp(), src, dst)
+		return
+	}
 	g.c3("VXORPS", c, src, dst)
 }
 
@@ -109,6 +145,11 @@ func (g *vecGen) and(src, dst int, mask uint32) {
 	c := math.Float32frombits(mask)
 	if g.wide {
 		g.i("VPANDD.BCST %d(AX), %s, %s", g.consts.offset(c), g.r(src), g.r(dst))
+		return
+	}
+	if g.neon {
+		g.set(c, g.tmp())
+		g.i("VAND V%d.B16, V%d.B16, V%d.B16", g.tmp(), src, dst)
 		return
 	}
 	g.c3("VANDPS", c, src, dst)
@@ -123,9 +164,12 @@ func (g *vecGen) exp(x, n, q, t int) {
 	g.clampLow(-104, x)
 	g.clampHigh(89, x)
 	g.c3("VMULPS", math.Log2E, x, n)
-	if g.wide {
+	switch {
+	case g.wide:
 		g.i("VRNDSCALEPS $8, %s, %s", g.r(n), g.r(n))
-	} else {
+	case g.neon:
+		g.frintn(n, n)
+	default:
 		g.i("VROUNDPS $8, %s, %s", g.r(n), g.r(n))
 	}
 	g.c3("VFNMADD231PS", 0.693359375, n, x)
@@ -133,6 +177,10 @@ func (g *vecGen) exp(x, n, q, t int) {
 	g.horner(x, q, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 1)
 	if g.wide {
 		g.r3("VSCALEFPS", n, q, q)
+		return
+	}
+	if g.neon {
+		g.neonScale(q, n, t)
 		return
 	}
 	// Times 2^n in two steps, each of which is a normal number.
@@ -152,6 +200,12 @@ func (g *vecGen) blendLess(x int, c float32, a, b, d int) {
 	if g.wide {
 		g.i("VCMPPS $1, %s, %s, K2", g.r(g.tmp()), g.r(x)) // x < c
 		g.i("VBLENDMPS %s, %s, K2, %s", g.r(a), g.r(b), g.r(d))
+		return
+	}
+	if g.neon {
+		g.fcmgt(x, g.tmp(), g.tmp())
+		g.i("VBSL V%d.B16, V%d.B16, V%d.B16", b, a, g.tmp())
+		g.move(g.tmp(), d)
 		return
 	}
 	g.i("VCMPPS $1, Y15, %s, Y15", g.r(x))
@@ -197,9 +251,12 @@ func (g *vecGen) silu(x int) {
 const vecSpare = 14
 
 func (g *vecGen) zero(d int) {
-	if g.wide {
+	switch {
+	case g.wide:
 		g.i("VPXORD %s, %s, %s", g.r(d), g.r(d), g.r(d))
-	} else {
+	case g.neon:
+		gemmZeroNEON(g.file, d)
+	default:
 		g.i("VXORPS %s, %s, %s", g.r(d), g.r(d), g.r(d))
 	}
 }
@@ -209,10 +266,10 @@ func (g *vecGen) zero(d int) {
 // with base added to all register numbers.
 func (g *vecGen) unary(name string, body func(base int) (out int)) {
 	g.text(name+g.suffix(), "func "+name+g.suffix()+"(dst, x *float32, n int)", 24)
-	g.i("MOVQ dst+0(FP), DI")
-	g.i("MOVQ x+8(FP), SI")
-	g.i("MOVQ n+16(FP), CX")
-	g.i("LEAQ vecConsts<>(SB), AX")
+	g.arg("dst+0", "DI")
+	g.arg("x+8", "SI")
+	g.arg("n+16", "CX")
+	g.constants()
 	g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
 		load("SI", base)
 		store(body(base))
@@ -221,6 +278,10 @@ func (g *vecGen) unary(name string, body func(base int) (out int)) {
 
 // stream loops over n elements. f loads from pointers, which advance, and stores to DI.
 func (g *vecGen) stream(f func(base int, load func(ptr string, r int), store func(r int)), ptrs ...string) {
+	if g.neon {
+		g.neonStream(f, ptrs...)
+		return
+	}
 	loop, tail, done := g.label("loop"), g.label("tail"), g.label("done")
 	lanes := g.bytes() / 4
 	g.i("SUBQ $%d, CX", lanes)
@@ -260,11 +321,11 @@ func (g *vecGen) stream(f func(base int, load func(ptr string, r int), store fun
 // binary prints func name(dst, x, y *float32, n int).
 func (g *vecGen) binary(name string, body func(x, y int) (out int)) {
 	g.text(name+g.suffix(), "func "+name+g.suffix()+"(dst, x, y *float32, n int)", 32)
-	g.i("MOVQ dst+0(FP), DI")
-	g.i("MOVQ x+8(FP), SI")
-	g.i("MOVQ y+16(FP), R8")
-	g.i("MOVQ n+24(FP), CX")
-	g.i("LEAQ vecConsts<>(SB), AX")
+	g.arg("dst+0", "DI")
+	g.arg("x+8", "SI")
+	g.arg("y+16", "R8")
+	g.arg("n+24", "CX")
+	g.constants()
 	g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
 		load("SI", 0)
 		load("R8", 1)
@@ -275,69 +336,65 @@ func (g *vecGen) binary(name string, body func(x, y int) (out int)) {
 // scalar prints func name(dst, x *float32, a float32, n int); a is in register 12.
 func (g *vecGen) scalar(name string, body func(load func(ptr string, r int)) (out int)) {
 	g.text(name+g.suffix(), "func "+name+g.suffix()+"(dst, x *float32, a float32, n int)", 32)
-	g.i("MOVQ dst+0(FP), DI")
-	g.i("MOVQ x+8(FP), SI")
-	g.i("VBROADCASTSS a+16(FP), %s", g.r(12))
-	g.i("MOVQ n+24(FP), CX")
+	g.arg("dst+0", "DI")
+	g.arg("x+8", "SI")
+	g.argBcast("a+16", 12)
+	g.arg("n+24", "CX")
 	g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
 		load("SI", 0)
 		store(body(load))
 	}, "SI")
 }
 
-func vecAMD64(f *file) {
-	consts := &vecConsts{at: map[uint32]int{}}
-	for _, wide := range []bool{true, false} {
-		g := &vecGen{f, wide, consts}
-		g.unary("exp", func(int) int { g.exp(0, 1, 2, 3); return 2 })
-		g.unary("sigmoid", func(int) int {
-			g.not(0, 0, signBit)
-			g.exp(0, 1, 2, 3)
-			g.c3("VADDPS", 1, 2, 2)
-			g.set(1, 3)
-			g.r3("VDIVPS", 2, 3, 3)
-			return 3
-		})
-		g.unary("silu", func(int) int { g.silu(0); return 0 })
-		g.binary("siluMul", func(x, y int) int { g.silu(y); g.r3("VMULPS", y, x, x); return x })
-		g.unary("softplus", func(int) int {
-			g.and(0, 1, absMask)
-			g.not(1, 1, signBit)
-			g.exp(1, 2, 3, 4) // t = e^−|x| in 3
-			g.zero(g.tmp())
-			g.r3("VMAXPS", 0, g.tmp(), 0) // max(x, 0), NaN stays
-			g.log1p(3, 4, 5, 6)
-			g.r3("VADDPS", 6, 0, 0)
-			return 0
-		})
-		g.binary("add", func(x, y int) int { g.r3("VADDPS", y, x, x); return x })
-		g.binary("sub", func(x, y int) int { g.r3("VSUBPS", y, x, x); return x })
-		g.binary("mul", func(x, y int) int { g.r3("VMULPS", y, x, x); return x })
-		g.binary("div", func(x, y int) int { g.r3("VDIVPS", y, x, x); return x })
-		g.text("mulAdd"+g.suffix(), "func mulAdd"+g.suffix()+"(dst, x, y *float32, n int)", 32)
-		g.i("MOVQ dst+0(FP), DI")
-		g.i("MOVQ x+8(FP), SI")
-		g.i("MOVQ y+16(FP), R8")
-		g.i("MOVQ n+24(FP), CX")
-		g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
-			load("DI", 2)
-			load("SI", 0)
-			load("R8", 1)
-			g.r3("VFMADD231PS", 1, 0, 2)
-			store(2)
-		}, "SI", "R8")
-		g.scalar("axpy", func(load func(string, int)) int {
-			load("DI", 1)
-			g.r3("VFMADD231PS", 12, 0, 1)
-			return 1
-		})
-		g.scalar("scale", func(func(string, int)) int { g.r3("VMULPS", 12, 0, 0); return 0 })
-		g.scalar("offset", func(func(string, int)) int { g.r3("VADDPS", 12, 0, 0); return 0 })
-		g.reduce("dot", true, func(acc, x, y int) { g.r3("VFMADD231PS", y, x, acc) })
-		g.max()
-		g.reduce("sum", false, func(acc, x, _ int) { g.r3("VADDPS", x, acc, acc) })
-	}
-	consts.table(f)
+// all prints every function for one instruction set.
+func (g *vecGen) all() {
+	g.unary("exp", func(int) int { g.exp(0, 1, 2, 3); return 2 })
+	g.unary("sigmoid", func(int) int {
+		g.not(0, 0, signBit)
+		g.exp(0, 1, 2, 3)
+		g.c3("VADDPS", 1, 2, 2)
+		g.set(1, 3)
+		g.r3("VDIVPS", 2, 3, 3)
+		return 3
+	})
+	g.unary("silu", func(int) int { g.silu(0); return 0 })
+	g.binary("siluMul", func(x, y int) int { g.silu(y); g.r3("VMULPS", y, x, x); return x })
+	g.unary("softplus", func(int) int {
+		g.and(0, 1, absMask)
+		g.not(1, 1, signBit)
+		g.exp(1, 2, 3, 4) // t = e^−|x| in 3
+		g.zero(g.tmp())
+		g.r3("VMAXPS", 0, g.tmp(), 0) // max(x, 0), NaN stays
+		g.log1p(3, 4, 5, 6)
+		g.r3("VADDPS", 6, 0, 0)
+		return 0
+	})
+	g.binary("add", func(x, y int) int { g.r3("VADDPS", y, x, x); return x })
+	g.binary("sub", func(x, y int) int { g.r3("VSUBPS", y, x, x); return x })
+	g.binary("mul", func(x, y int) int { g.r3("VMULPS", y, x, x); return x })
+	g.binary("div", func(x, y int) int { g.r3("VDIVPS", y, x, x); return x })
+	g.text("mulAdd"+g.suffix(), "func mulAdd"+g.suffix()+"(dst, x, y *float32, n int)", 32)
+	g.arg("dst+0", "DI")
+	g.arg("x+8", "SI")
+	g.arg("y+16", "R8")
+	g.arg("n+24", "CX")
+	g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
+		load("DI", 2)
+		load("SI", 0)
+		load("R8", 1)
+		g.r3("VFMADD231PS", 1, 0, 2)
+		store(2)
+	}, "SI", "R8")
+	g.scalar("axpy", func(load func(string, int)) int {
+		load("DI", 1)
+		g.r3("VFMADD231PS", 12, 0, 1)
+		return 1
+	})
+	g.scalar("scale", func(func(string, int)) int { g.r3("VMULPS", 12, 0, 0); return 0 })
+	g.scalar("offset", func(func(string, int)) int { g.r3("VADDPS", 12, 0, 0); return 0 })
+	g.reduce("dot", true, func(acc, x, y int) { g.r3("VFMADD231PS", y, x, acc) })
+	g.max()
+	g.reduce("sum", false, func(acc, x, _ int) { g.r3("VADDPS", x, acc, acc) })
 }
 
 // table prints the constants, and the masks of AVX2's last vectors.
@@ -360,6 +417,10 @@ func (c *vecConsts) table(f *file) {
 // the last vector overlaps the one before. NaN, which VMAXPS forgets, is noted
 // on the side.
 func (g *vecGen) max() {
+	if g.neon {
+		g.neonMax()
+		return
+	}
 	name := "max" + g.suffix()
 	g.text(name, "func "+name+"(x *float32, n int) float32", 20)
 	g.i("MOVQ x+0(FP), SI")
@@ -426,15 +487,21 @@ func (g *vecGen) reduce(name string, two bool, step func(acc, x, y int)) {
 		args, frame = "x, y *float32, n int", 24
 	}
 	g.text(name+g.suffix(), "func "+name+g.suffix()+"("+args+") float32", frame+4)
-	g.i("MOVQ x+0(FP), SI")
+	g.arg("x+0", "SI")
 	if two {
-		g.i("MOVQ y+8(FP), R8")
-		g.i("MOVQ n+16(FP), CX")
+		g.arg("y+8", "R8")
+		g.arg("n+16", "CX")
 	} else {
-		g.i("MOVQ n+8(FP), CX")
+		g.arg("n+8", "CX")
 	}
 	for a := range 4 {
 		g.zero(a)
+	}
+	if g.neon {
+		g.neonReduce(two, step)
+		g.i("FMOVS F0, ret+%d(FP)", frame)
+		g.i("RET")
+		return
 	}
 	lanes := g.bytes() / 4
 	load := func(mask string, off int, acc int) {

@@ -129,11 +129,8 @@ func ReLU(dst, x []float32) {
 
 // Max is the largest x[i], −Inf for none; NaN if there is one.
 func Max(x []float32) float32 {
-	switch {
-	case useAVX512 && len(x) >= 16:
-		return maxAVX512(&x[0], len(x))
-	case useAVX2 && len(x) >= 8:
-		return maxAVX2(&x[0], len(x))
+	if useAsm && len(x) >= 16 {
+		return maxAsm(&x[0], len(x))
 	}
 	m := float32(math.Inf(-1))
 	for _, v := range x {

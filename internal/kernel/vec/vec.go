@@ -7,14 +7,6 @@
 // cut anywhere; a reduction's order depends on the length alone.
 package vec
 
-import "github.com/subquad/subquad/hw"
-
-var useAVX512, useAVX2 bool
-
-func init() {
-	hw.OnLevel(func(l hw.Level) { useAVX512, useAVX2 = l.Has(hw.AVX512), l.Has(hw.AVX2) })
-}
-
 // piece bounds the elements of one assembly call, which cannot be preempted.
 const piece = 1 << 15
 
@@ -24,16 +16,12 @@ func next(n int) int { return min(n, piece) }
 // Add: dst[i] = x[i] + y[i].
 func Add(dst, x, y []float32) {
 	x, y = x[:len(dst)], y[:len(dst)]
-	if !useAVX2 {
+	if !useAsm {
 		addGeneric(dst, x, y)
 		return
 	}
 	for n := next(len(dst)); n > 0; n = next(len(dst)) {
-		if useAVX512 {
-			addAVX512(&dst[0], &x[0], &y[0], n)
-		} else {
-			addAVX2(&dst[0], &x[0], &y[0], n)
-		}
+		addAsm(&dst[0], &x[0], &y[0], n)
 		dst, x, y = dst[n:], x[n:], y[n:]
 	}
 }
@@ -41,16 +29,12 @@ func Add(dst, x, y []float32) {
 // Sub: dst[i] = x[i] − y[i].
 func Sub(dst, x, y []float32) {
 	x, y = x[:len(dst)], y[:len(dst)]
-	if !useAVX2 {
+	if !useAsm {
 		subGeneric(dst, x, y)
 		return
 	}
 	for n := next(len(dst)); n > 0; n = next(len(dst)) {
-		if useAVX512 {
-			subAVX512(&dst[0], &x[0], &y[0], n)
-		} else {
-			subAVX2(&dst[0], &x[0], &y[0], n)
-		}
+		subAsm(&dst[0], &x[0], &y[0], n)
 		dst, x, y = dst[n:], x[n:], y[n:]
 	}
 }
@@ -58,16 +42,12 @@ func Sub(dst, x, y []float32) {
 // Mul: dst[i] = x[i] y[i].
 func Mul(dst, x, y []float32) {
 	x, y = x[:len(dst)], y[:len(dst)]
-	if !useAVX2 {
+	if !useAsm {
 		mulGeneric(dst, x, y)
 		return
 	}
 	for n := next(len(dst)); n > 0; n = next(len(dst)) {
-		if useAVX512 {
-			mulAVX512(&dst[0], &x[0], &y[0], n)
-		} else {
-			mulAVX2(&dst[0], &x[0], &y[0], n)
-		}
+		mulAsm(&dst[0], &x[0], &y[0], n)
 		dst, x, y = dst[n:], x[n:], y[n:]
 	}
 }
@@ -75,16 +55,12 @@ func Mul(dst, x, y []float32) {
 // Div: dst[i] = x[i] / y[i].
 func Div(dst, x, y []float32) {
 	x, y = x[:len(dst)], y[:len(dst)]
-	if !useAVX2 {
+	if !useAsm {
 		divGeneric(dst, x, y)
 		return
 	}
 	for n := next(len(dst)); n > 0; n = next(len(dst)) {
-		if useAVX512 {
-			divAVX512(&dst[0], &x[0], &y[0], n)
-		} else {
-			divAVX2(&dst[0], &x[0], &y[0], n)
-		}
+		divAsm(&dst[0], &x[0], &y[0], n)
 		dst, x, y = dst[n:], x[n:], y[n:]
 	}
 }
@@ -92,16 +68,12 @@ func Div(dst, x, y []float32) {
 // MulAdd: dst[i] += x[i] y[i].
 func MulAdd(dst, x, y []float32) {
 	x, y = x[:len(dst)], y[:len(dst)]
-	if !useAVX2 {
+	if !useAsm {
 		mulAddGeneric(dst, x, y)
 		return
 	}
 	for n := next(len(dst)); n > 0; n = next(len(dst)) {
-		if useAVX512 {
-			mulAddAVX512(&dst[0], &x[0], &y[0], n)
-		} else {
-			mulAddAVX2(&dst[0], &x[0], &y[0], n)
-		}
+		mulAddAsm(&dst[0], &x[0], &y[0], n)
 		dst, x, y = dst[n:], x[n:], y[n:]
 	}
 }
@@ -109,16 +81,12 @@ func MulAdd(dst, x, y []float32) {
 // SiLUMul: dst[i] = x[i] SiLU(g[i]), a gate.
 func SiLUMul(dst, x, g []float32) {
 	x, g = x[:len(dst)], g[:len(dst)]
-	if !useAVX2 {
+	if !useAsm {
 		siluMulGeneric(dst, x, g)
 		return
 	}
 	for n := next(len(dst)); n > 0; n = next(len(dst)) {
-		if useAVX512 {
-			siluMulAVX512(&dst[0], &x[0], &g[0], n)
-		} else {
-			siluMulAVX2(&dst[0], &x[0], &g[0], n)
-		}
+		siluMulAsm(&dst[0], &x[0], &g[0], n)
 		dst, x, g = dst[n:], x[n:], g[n:]
 	}
 }
@@ -126,16 +94,12 @@ func SiLUMul(dst, x, g []float32) {
 // Offset: dst[i] = x[i] + c.
 func Offset(dst, x []float32, c float32) {
 	x = x[:len(dst)]
-	if !useAVX2 {
+	if !useAsm {
 		offsetGeneric(dst, x, c)
 		return
 	}
 	for n := next(len(dst)); n > 0; n = next(len(dst)) {
-		if useAVX512 {
-			offsetAVX512(&dst[0], &x[0], c, n)
-		} else {
-			offsetAVX2(&dst[0], &x[0], c, n)
-		}
+		offsetAsm(&dst[0], &x[0], c, n)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -143,16 +107,12 @@ func Offset(dst, x []float32, c float32) {
 // Scale: dst[i] = a x[i].
 func Scale(dst, x []float32, a float32) {
 	x = x[:len(dst)]
-	if !useAVX2 {
+	if !useAsm {
 		scaleGeneric(dst, x, a)
 		return
 	}
 	for n := next(len(dst)); n > 0; n = next(len(dst)) {
-		if useAVX512 {
-			scaleAVX512(&dst[0], &x[0], a, n)
-		} else {
-			scaleAVX2(&dst[0], &x[0], a, n)
-		}
+		scaleAsm(&dst[0], &x[0], a, n)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -160,16 +120,12 @@ func Scale(dst, x []float32, a float32) {
 // Axpy: dst[i] += a x[i].
 func Axpy(dst []float32, a float32, x []float32) {
 	x = x[:len(dst)]
-	if !useAVX2 {
+	if !useAsm {
 		axpyGeneric(dst, a, x)
 		return
 	}
 	for n := next(len(dst)); n > 0; n = next(len(dst)) {
-		if useAVX512 {
-			axpyAVX512(&dst[0], &x[0], a, n)
-		} else {
-			axpyAVX2(&dst[0], &x[0], a, n)
-		}
+		axpyAsm(&dst[0], &x[0], a, n)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -177,16 +133,12 @@ func Axpy(dst []float32, a float32, x []float32) {
 // Exp: dst[i] = e^x[i].
 func Exp(dst, x []float32) {
 	x = x[:len(dst)]
-	if !useAVX2 {
+	if !useAsm {
 		expGeneric(dst, x)
 		return
 	}
 	for n := next(len(dst)); n > 0; n = next(len(dst)) {
-		if useAVX512 {
-			expAVX512(&dst[0], &x[0], n)
-		} else {
-			expAVX2(&dst[0], &x[0], n)
-		}
+		expAsm(&dst[0], &x[0], n)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -194,16 +146,12 @@ func Exp(dst, x []float32) {
 // Sigmoid: dst[i] = 1/(1 + e^−x[i]).
 func Sigmoid(dst, x []float32) {
 	x = x[:len(dst)]
-	if !useAVX2 {
+	if !useAsm {
 		sigmoidGeneric(dst, x)
 		return
 	}
 	for n := next(len(dst)); n > 0; n = next(len(dst)) {
-		if useAVX512 {
-			sigmoidAVX512(&dst[0], &x[0], n)
-		} else {
-			sigmoidAVX2(&dst[0], &x[0], n)
-		}
+		sigmoidAsm(&dst[0], &x[0], n)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -211,16 +159,12 @@ func Sigmoid(dst, x []float32) {
 // SiLU: dst[i] = x[i] σ(x[i]).
 func SiLU(dst, x []float32) {
 	x = x[:len(dst)]
-	if !useAVX2 {
+	if !useAsm {
 		siluGeneric(dst, x)
 		return
 	}
 	for n := next(len(dst)); n > 0; n = next(len(dst)) {
-		if useAVX512 {
-			siluAVX512(&dst[0], &x[0], n)
-		} else {
-			siluAVX2(&dst[0], &x[0], n)
-		}
+		siluAsm(&dst[0], &x[0], n)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -228,16 +172,12 @@ func SiLU(dst, x []float32) {
 // Softplus: dst[i] = ln(1 + e^x[i]) = max(x, 0) + log1p(e^−|x|).
 func Softplus(dst, x []float32) {
 	x = x[:len(dst)]
-	if !useAVX2 {
+	if !useAsm {
 		softplusGeneric(dst, x)
 		return
 	}
 	for n := next(len(dst)); n > 0; n = next(len(dst)) {
-		if useAVX512 {
-			softplusAVX512(&dst[0], &x[0], n)
-		} else {
-			softplusAVX2(&dst[0], &x[0], n)
-		}
+		softplusAsm(&dst[0], &x[0], n)
 		dst, x = dst[n:], x[n:]
 	}
 }
@@ -245,24 +185,18 @@ func Softplus(dst, x []float32) {
 // Dot is Σ x[i] y[i].
 func Dot(x, y []float32) float32 {
 	y = y[:len(x)]
-	if !useAVX2 || len(x) == 0 {
+	if !useAsm || len(x) == 0 {
 		return dotGeneric(x, y)
 	}
-	if useAVX512 {
-		return dotAVX512(&x[0], &y[0], len(x))
-	}
-	return dotAVX2(&x[0], &y[0], len(x))
+	return dotAsm(&x[0], &y[0], len(x))
 }
 
 // Sum is Σ x[i].
 func Sum(x []float32) float32 {
-	if !useAVX2 || len(x) == 0 {
+	if !useAsm || len(x) == 0 {
 		return sumGeneric(x)
 	}
-	if useAVX512 {
-		return sumAVX512(&x[0], len(x))
-	}
-	return sumAVX2(&x[0], len(x))
+	return sumAsm(&x[0], len(x))
 }
 
 // SumSq is Σ x[i]².

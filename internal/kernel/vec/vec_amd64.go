@@ -2,6 +2,140 @@
 
 package vec
 
+import "github.com/subquad/subquad/hw"
+
+// useAsm says that there is assembly to call, useAVX512 which.
+var useAsm, useAVX512 bool
+
+func init() {
+	hw.OnLevel(func(l hw.Level) { useAsm, useAVX512 = l.Has(hw.AVX2), l.Has(hw.AVX512) })
+}
+
+func expAsm(dst, x *float32, n int) {
+	if useAVX512 {
+		expAVX512(dst, x, n)
+	} else {
+		expAVX2(dst, x, n)
+	}
+}
+
+func sigmoidAsm(dst, x *float32, n int) {
+	if useAVX512 {
+		sigmoidAVX512(dst, x, n)
+	} else {
+		sigmoidAVX2(dst, x, n)
+	}
+}
+
+func siluAsm(dst, x *float32, n int) {
+	if useAVX512 {
+		siluAVX512(dst, x, n)
+	} else {
+		siluAVX2(dst, x, n)
+	}
+}
+
+func softplusAsm(dst, x *float32, n int) {
+	if useAVX512 {
+		softplusAVX512(dst, x, n)
+	} else {
+		softplusAVX2(dst, x, n)
+	}
+}
+
+func siluMulAsm(dst, x, y *float32, n int) {
+	if useAVX512 {
+		siluMulAVX512(dst, x, y, n)
+	} else {
+		siluMulAVX2(dst, x, y, n)
+	}
+}
+
+func addAsm(dst, x, y *float32, n int) {
+	if useAVX512 {
+		addAVX512(dst, x, y, n)
+	} else {
+		addAVX2(dst, x, y, n)
+	}
+}
+
+func subAsm(dst, x, y *float32, n int) {
+	if useAVX512 {
+		subAVX512(dst, x, y, n)
+	} else {
+		subAVX2(dst, x, y, n)
+	}
+}
+
+func mulAsm(dst, x, y *float32, n int) {
+	if useAVX512 {
+		mulAVX512(dst, x, y, n)
+	} else {
+		mulAVX2(dst, x, y, n)
+	}
+}
+
+func divAsm(dst, x, y *float32, n int) {
+	if useAVX512 {
+		divAVX512(dst, x, y, n)
+	} else {
+		divAVX2(dst, x, y, n)
+	}
+}
+
+func mulAddAsm(dst, x, y *float32, n int) {
+	if useAVX512 {
+		mulAddAVX512(dst, x, y, n)
+	} else {
+		mulAddAVX2(dst, x, y, n)
+	}
+}
+
+func axpyAsm(dst, x *float32, a float32, n int) {
+	if useAVX512 {
+		axpyAVX512(dst, x, a, n)
+	} else {
+		axpyAVX2(dst, x, a, n)
+	}
+}
+
+func scaleAsm(dst, x *float32, a float32, n int) {
+	if useAVX512 {
+		scaleAVX512(dst, x, a, n)
+	} else {
+		scaleAVX2(dst, x, a, n)
+	}
+}
+
+func offsetAsm(dst, x *float32, a float32, n int) {
+	if useAVX512 {
+		offsetAVX512(dst, x, a, n)
+	} else {
+		offsetAVX2(dst, x, a, n)
+	}
+}
+
+func dotAsm(x, y *float32, n int) float32 {
+	if useAVX512 {
+		return dotAVX512(x, y, n)
+	}
+	return dotAVX2(x, y, n)
+}
+
+func sumAsm(x *float32, n int) float32 {
+	if useAVX512 {
+		return sumAVX512(x, n)
+	}
+	return sumAVX2(x, n)
+}
+
+func maxAsm(x *float32, n int) float32 {
+	if useAVX512 {
+		return maxAVX512(x, n)
+	}
+	return maxAVX2(x, n)
+}
+
 // The assembly is printed by internal/asmgen/vec.go. Each function does what
 // the portable one of its name does; the last vector is masked, so that an
 // element's result does not depend on where it lies. Pointers need no

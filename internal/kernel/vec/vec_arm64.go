@@ -1,0 +1,98 @@
+//go:build !purego
+
+package vec
+
+import "github.com/subquad/subquad/hw"
+
+var useAsm bool
+
+func init() {
+	hw.OnLevel(func(l hw.Level) { useAsm = l.Has(hw.NEON) })
+}
+
+func expAsm(dst, x *float32, n int) { expNEON(dst, x, n) }
+
+func sigmoidAsm(dst, x *float32, n int) { sigmoidNEON(dst, x, n) }
+
+func siluAsm(dst, x *float32, n int) { siluNEON(dst, x, n) }
+
+func softplusAsm(dst, x *float32, n int) { softplusNEON(dst, x, n) }
+
+func siluMulAsm(dst, x, y *float32, n int) { siluMulNEON(dst, x, y, n) }
+
+func addAsm(dst, x, y *float32, n int) { addNEON(dst, x, y, n) }
+
+func subAsm(dst, x, y *float32, n int) { subNEON(dst, x, y, n) }
+
+func mulAsm(dst, x, y *float32, n int) { mulNEON(dst, x, y, n) }
+
+func divAsm(dst, x, y *float32, n int) { divNEON(dst, x, y, n) }
+
+func mulAddAsm(dst, x, y *float32, n int) { mulAddNEON(dst, x, y, n) }
+
+func axpyAsm(dst, x *float32, a float32, n int) { axpyNEON(dst, x, a, n) }
+
+func scaleAsm(dst, x *float32, a float32, n int) { scaleNEON(dst, x, a, n) }
+
+func offsetAsm(dst, x *float32, a float32, n int) { offsetNEON(dst, x, a, n) }
+
+func dotAsm(x, y *float32, n int) float32 { return dotNEON(x, y, n) }
+
+func sumAsm(x *float32, n int) float32 { return sumNEON(x, n) }
+
+func maxAsm(x *float32, n int) float32 { return maxNEON(x, n) }
+
+// The assembly is printed by internal/asmgen/vec.go. Each function does what
+// the portable one of its name does; the last elements go through the same
+// instructions one at a time, so that an element's result does not depend on
+// where it lies. Pointers need no alignment; dst may be an input.
+
+//go:noescape
+func expNEON(dst, x *float32, n int)
+
+//go:noescape
+func sigmoidNEON(dst, x *float32, n int)
+
+//go:noescape
+func siluNEON(dst, x *float32, n int)
+
+//go:noescape
+func softplusNEON(dst, x *float32, n int)
+
+//go:noescape
+func siluMulNEON(dst, x, y *float32, n int)
+
+//go:noescape
+func addNEON(dst, x, y *float32, n int)
+
+//go:noescape
+func subNEON(dst, x, y *float32, n int)
+
+//go:noescape
+func mulNEON(dst, x, y *float32, n int)
+
+//go:noescape
+func divNEON(dst, x, y *float32, n int)
+
+//go:noescape
+func mulAddNEON(dst, x, y *float32, n int)
+
+//go:noescape
+func axpyNEON(dst, x *float32, a float32, n int)
+
+//go:noescape
+func scaleNEON(dst, x *float32, a float32, n int)
+
+//go:noescape
+func offsetNEON(dst, x *float32, a float32, n int)
+
+//go:noescape
+func dotNEON(x, y *float32, n int) float32
+
+//go:noescape
+func sumNEON(x *float32, n int) float32
+
+// maxNEON wants n of at least 4.
+//
+//go:noescape
+func maxNEON(x *float32, n int) float32
