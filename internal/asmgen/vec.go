@@ -369,6 +369,38 @@ func (g *vecGen) all() {
 		g.r3("VADDPS", 6, 0, 0)
 		return 0
 	})
+	g.unary("tanh", func(int) int {
+		// 1 − 2/(e^2|x| + 1) with the sign of x; near 0, where that cancels,
+		// Cephes' polynomial (tanhf.c).
+		g.and(0, 4, absMask)
+		g.r3("VADDPS", 4, 4, 1)
+		g.exp(1, 2, 3, 5)
+		g.c3("VADDPS", 1, 3, 3)
+		g.set(2, 5)
+		g.r3("VDIVPS", 3, 5, 5)
+		g.set(1, 6)
+		g.r3("VSUBPS", 5, 6, 6)
+		g.not(6, 7, signBit)
+		g.blendLess(0, 0, 7, 6, 6)
+		g.r3("VMULPS", 0, 0, 1)
+		g.horner(1, 2, -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1)
+		g.r3("VMULPS", 1, 2, 2)
+		g.r3("VFMADD213PS", 0, 0, 2)
+		g.blendLess(4, 0.625, 2, 6, 2)
+		return 2
+	})
+	g.unary("geluTanh", func(int) int {
+		// ½(1 + tanh u) is σ(2u), which does not cancel.
+		g.clampLow(-40, 0)
+		g.r3("VMULPS", 0, 0, 1)
+		g.c3("VMULPS", -2*0.79788456080286535588*0.044715, 1, 1)
+		g.c3("VADDPS", -2*0.79788456080286535588, 1, 1)
+		g.r3("VMULPS", 0, 1, 1) // −2u
+		g.exp(1, 2, 3, 5)
+		g.c3("VADDPS", 1, 3, 3)
+		g.r3("VDIVPS", 3, 0, 0)
+		return 0
+	})
 	g.binary("add", func(x, y int) int { g.r3("VADDPS", y, x, x); return x })
 	g.binary("sub", func(x, y int) int { g.r3("VSUBPS", y, x, x); return x })
 	g.binary("mul", func(x, y int) int { g.r3("VMULPS", y, x, x); return x })

@@ -89,6 +89,18 @@ func softplusGeneric(dst, x []float32) {
 
 // Tanh: dst[i] = tanh x[i].
 func Tanh(dst, x []float32) {
+	x = x[:len(dst)]
+	if !useAsm {
+		tanhGeneric(dst, x)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		tanhAsm(&dst[0], &x[0], n)
+		dst, x = dst[n:], x[n:]
+	}
+}
+
+func tanhGeneric(dst, x []float32) {
 	for i, v := range x[:len(dst)] {
 		dst[i] = float32(math.Tanh(float64(v)))
 	}
@@ -108,6 +120,18 @@ func GELU(dst, x []float32) {
 
 // GELUTanh is GELU's approximation by tanh, ½x(1 + tanh(√(2/π)(x + 0.044715x³))).
 func GELUTanh(dst, x []float32) {
+	x = x[:len(dst)]
+	if !useAsm {
+		geluTanhGeneric(dst, x)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		geluTanhAsm(&dst[0], &x[0], n)
+		dst, x = dst[n:], x[n:]
+	}
+}
+
+func geluTanhGeneric(dst, x []float32) {
 	for i, v := range x[:len(dst)] {
 		a := float64(v)
 		if a < -40 {

@@ -240,3 +240,31 @@ func maxAVX512(x *float32, n int) float32
 //
 //go:noescape
 func maxAVX2(x *float32, n int) float32
+
+func tanhAsm(dst, x *float32, n int) {
+	if useAVX512 {
+		tanhAVX512(dst, x, n)
+	} else {
+		tanhAVX2(dst, x, n)
+	}
+}
+
+//go:noescape
+func tanhAVX512(dst, x *float32, n int)
+
+//go:noescape
+func tanhAVX2(dst, x *float32, n int)
+
+func geluTanhAsm(dst, x *float32, n int) {
+	if useAVX512 {
+		geluTanhAVX512(dst, x, n)
+	} else {
+		geluTanhAVX2(dst, x, n)
+	}
+}
+
+//go:noescape
+func geluTanhAVX512(dst, x *float32, n int)
+
+//go:noescape
+func geluTanhAVX2(dst, x *float32, n int)

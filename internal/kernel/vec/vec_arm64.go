@@ -96,3 +96,13 @@ func sumNEON(x *float32, n int) float32
 //
 //go:noescape
 func maxNEON(x *float32, n int) float32
+
+func tanhAsm(dst, x *float32, n int) { tanhNEON(dst, x, n) }
+
+//go:noescape
+func tanhNEON(dst, x *float32, n int)
+
+func geluTanhAsm(dst, x *float32, n int) { geluTanhNEON(dst, x, n) }
+
+//go:noescape
+func geluTanhNEON(dst, x *float32, n int)

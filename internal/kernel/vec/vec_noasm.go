@@ -20,3 +20,5 @@ func offsetAsm(dst, x *float32, a float32, n int) { panic("vec: no assembly") }
 func dotAsm(x, y *float32, n int) float32         { panic("vec: no assembly") }
 func sumAsm(x *float32, n int) float32            { panic("vec: no assembly") }
 func maxAsm(x *float32, n int) float32            { panic("vec: no assembly") }
+func tanhAsm(dst, x *float32, n int)              { panic("vec: no assembly") }
+func geluTanhAsm(dst, x *float32, n int)          { panic("vec: no assembly") }
