@@ -39,6 +39,15 @@ func TestLayers(t *testing.T) {
 			return must(ssm.NewMamba2(c))
 		}, c.DModel)
 	}
+	for name, c := range map[string]ssm.Mamba3Config{
+		"Mamba3":          {DModel: 8, DState: 6, HeadDim: 4, Groups: 2},
+		"Mamba3 softplus": {DModel: 6, DState: 4, HeadDim: 3, RopeFraction: 1, SoftplusA: true, Bias: true},
+	} {
+		layertest.Run(t, name, func(seed uint64) nn.Layer {
+			c.Seed = seed
+			return must(ssm.NewMamba3(c))
+		}, c.DModel)
+	}
 	for name, L := range map[string]int{"S4": 0, "S4 folded": 12} {
 		layertest.Run(t, name, func(seed uint64) nn.Layer {
 			return must(ssm.NewS4(ssm.S4Config{DModel: 6, DState: 8, Sets: 3, DtMin: 0.01, DtMax: 0.2, KernelLength: L, Seed: seed}))
