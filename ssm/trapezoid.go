@@ -59,7 +59,8 @@ func Trapezoid(in TrapezoidInput, st *tensor.State, first int) *tensor.Tensor {
 		b := tensor.Enter(x.Scope(), bias).Reshape(G, H/G, N)
 		return tensor.Add(x.Reshape(B, T, G, 1, N), b).Reshape(B, T, H, N)
 	}
-	b, c := rotate(biased(in.Bm, in.BBias), theta), rotate(biased(in.C, in.CBias), theta)
+	turns := sincos(theta)
+	b, c := rotate(biased(in.Bm, in.BBias), theta, turns), rotate(biased(in.C, in.CBias), theta, turns)
 
 	lambda := tensor.Sigmoid(in.Trap)
 	gamma := tensor.Mul(lambda, in.Dt)
@@ -169,16 +170,24 @@ func accumulate(x *tensor.Tensor, p *tensor.Part) *tensor.Tensor {
 	return y
 }
 
-func modulo(a float64) float64 {
-	a = math.Mod(a, 2*math.Pi)
-	if a < 0 {
-		a += 2 * math.Pi
+func modulo(a float64) float64 { return a - 2*math.Pi*math.Floor(a/(2*math.Pi)) }
+
+// sincos are the sine and the cosine of each angle, side by side; nil in a Float64 scope.
+func sincos(theta *tensor.Tensor) []float32 {
+	if theta.IsFloat64() {
+		return nil
 	}
-	return a
+	turns := theta.Scope().Floats(2 * theta.Len())
+	for i, a := range theta.Data() {
+		sin, cos := math.Sincos(float64(a))
+		turns[2*i], turns[2*i+1] = float32(sin), float32(cos)
+	}
+	return turns
 }
 
-// rotate turns the first R pairs of adjacent elements of x [B, T, H, N] by theta [B, T, H, R].
-func rotate(x, theta *tensor.Tensor) *tensor.Tensor {
+// rotate turns the first R pairs of adjacent elements of x [B, T, H, N] by
+// theta [B, T, H, R], contiguous, of which turns are the sines and cosines.
+func rotate(x, theta *tensor.Tensor, turns []float32) *tensor.Tensor {
 	N, R := x.Dim(3), theta.Dim(3)
 	y := tensor.Out("ssm.rotate", x.Shape(), x, theta)
 	if y.IsFloat64() {
@@ -193,14 +202,14 @@ func rotate(x, theta *tensor.Tensor) *tensor.Tensor {
 		y.SetValues64(v)
 		return y
 	}
-	x, theta = tensor.Contiguous(x), tensor.Contiguous(theta)
-	in, out, a := x.Data(), y.Data(), theta.Data()
+	x = tensor.Contiguous(x)
+	in, out := x.Data(), y.Data()
 	copy(out, in)
 	for r := range len(in) / max(N, 1) {
 		for i := range R {
-			sin, cos := math.Sincos(float64(a[r*R+i]))
+			sin, cos := turns[2*(r*R+i)], turns[2*(r*R+i)+1]
 			p, q := in[r*N+2*i], in[r*N+2*i+1]
-			out[r*N+2*i], out[r*N+2*i+1] = p*float32(cos)-q*float32(sin), p*float32(sin)+q*float32(cos)
+			out[r*N+2*i], out[r*N+2*i+1] = p*cos-q*sin, p*sin+q*cos
 		}
 	}
 	if y.Recording() {
@@ -223,9 +232,9 @@ func rotate(x, theta *tensor.Tensor) *tensor.Tensor {
 				for i := range R {
 					k := r*N + 2*i
 					if dx != nil {
-						sin, cos := math.Sincos(float64(angle.Data()[r*R+i]))
-						dx[k] += dy[k]*float32(cos) + dy[k+1]*float32(sin)
-						dx[k+1] += dy[k+1]*float32(cos) - dy[k]*float32(sin)
+						sin, cos := turns[2*(r*R+i)], turns[2*(r*R+i)+1]
+						dx[k] += dy[k]*cos + dy[k+1]*sin
+						dx[k+1] += dy[k+1]*cos - dy[k]*sin
 					}
 					if da != nil {
 						da[r*R+i] += dy[k+1]*y.Data()[k] - dy[k]*y.Data()[k+1]

@@ -36,7 +36,8 @@ type line struct {
 func picture(title, xLabel, yLabel string, logX, logY bool, lines []line) (template.HTML, error) {
 	p := plot.New()
 	p.X.Label.Text, p.Y.Label.Text = xLabel, yLabel
-	p.Legend.Top, p.Legend.Left = true, true
+	legend := plot.NewLegend() // beside the plot: there are many lines
+	legend.Top, legend.Left = true, true
 	p.Add(plotter.NewGrid())
 	if logX {
 		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, ticks(xLabel)
@@ -61,7 +62,7 @@ func picture(title, xLabel, yLabel string, logX, logY bool, lines []line) (templ
 			}
 			s.GlyphStyle = draw.GlyphStyle{Color: plotutil.Color(i), Radius: 4, Shape: plotutil.Shape(i)}
 			p.Add(s)
-			p.Legend.Add(l.name, s)
+			legend.Add(l.name, s)
 			continue
 		}
 		ln, s, err := plotter.NewLinePoints(pts)
@@ -71,16 +72,13 @@ func picture(title, xLabel, yLabel string, logX, logY bool, lines []line) (templ
 		ln.Color, ln.Dashes, ln.Width = plotutil.Color(i), plotutil.Dashes(i/6), 1.5
 		s.Color, s.Shape, s.Radius = plotutil.Color(i), plotutil.Shape(i), 2.5
 		p.Add(ln, s)
-		p.Legend.Add(l.name, ln, s)
+		legend.Add(l.name, ln, s)
 	}
-	// Room for the legend above the lines.
-	if logY {
-		p.Y.Max *= math.Pow(p.Y.Max/p.Y.Min, 0.7)
-	} else {
-		p.Y.Max *= 1.6
-	}
-	c := vgsvg.New(7.2*vg.Inch, 5*vg.Inch)
-	p.Draw(draw.New(c))
+	const width, height, side = 9 * vg.Inch, 6 * vg.Inch, 2.2 * vg.Inch
+	c := vgsvg.New(width, height)
+	all := draw.New(c)
+	p.Draw(draw.Crop(all, 0, -side, 0, 0))
+	legend.Draw(draw.Crop(all, width-side+0.1*vg.Inch, 0, 0, 0))
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil {
 		return "", err
@@ -156,6 +154,9 @@ func slope(x, y []float64) float64 {
 	}
 	if n := len(lx); n > 4 {
 		lx, ly = lx[n-4:], ly[n-4:]
+	}
+	if len(lx) < 2 {
+		return 0
 	}
 	_, b := stat.LinearRegression(lx, ly, nil, false)
 	return b
