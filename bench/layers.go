@@ -18,6 +18,9 @@ type Kind struct {
 var Kinds = []Kind{
 	{Name: "s4", New: func(d int) (nn.Layer, error) { return ssm.NewS4(ssm.S4Config{DModel: d}) }},
 	{Name: "s4d", New: func(d int) (nn.Layer, error) { return ssm.NewS4D(ssm.S4DConfig{DModel: d}) }},
+	{Name: "dss", New: func(d int) (nn.Layer, error) { return ssm.NewDSS(ssm.DSSConfig{DModel: d}) }},
+	{Name: "h3", New: func(d int) (nn.Layer, error) { return ssm.NewH3(ssm.H3Config{DModel: d}) }},
+	{Name: "hyena", New: func(d int) (nn.Layer, error) { return ssm.NewHyena(ssm.HyenaConfig{DModel: d}) }},
 	{Name: "s5", New: func(d int) (nn.Layer, error) { return ssm.NewS5(ssm.S5Config{DModel: d}) }},
 	{Name: "lru", New: func(d int) (nn.Layer, error) { return ssm.NewLRU(ssm.LRUConfig{DModel: d}) }},
 	{Name: "rglru", New: func(d int) (nn.Layer, error) { return ssm.NewRGLRU(ssm.RGLRUConfig{DModel: d}) }},

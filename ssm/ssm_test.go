@@ -39,6 +39,15 @@ func TestLayers(t *testing.T) {
 			return must(ssm.NewMamba2(c))
 		}, c.DModel)
 	}
+	layertest.Run(t, "Hyena", func(seed uint64) nn.Layer {
+		return must(ssm.NewHyena(ssm.HyenaConfig{DModel: 6, Length: 24, EmbDim: 5, Order: 7, InnerMLPs: 1, SineFreq: 2, Seed: seed}))
+	}, 6)
+	layertest.Run(t, "H3", func(seed uint64) nn.Layer {
+		return must(ssm.NewH3(ssm.H3Config{DModel: 6, DState: 8, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
+	}, 6)
+	layertest.Run(t, "DSS", func(seed uint64) nn.Layer {
+		return must(ssm.NewDSS(ssm.DSSConfig{DModel: 6, DState: 8, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
+	}, 6)
 	for name, c := range map[string]ssm.Mamba3Config{
 		"Mamba3":          {DModel: 8, DState: 6, HeadDim: 4, Groups: 2},
 		"Mamba3 softplus": {DModel: 6, DState: 4, HeadDim: 3, RopeFraction: 1, SoftplusA: true, Bias: true},

@@ -70,6 +70,15 @@ var (
 			dx[i] += d / (2 * y[i])
 		}
 	}, 1}
+	opSin = unary{"Sin", math.Sin, func(dst, x []float32) {
+		for i, v := range x[:len(dst)] {
+			dst[i] = float32(math.Sin(float64(v)))
+		}
+	}, func(dx, dy, x, _ []float32) {
+		for i, d := range dy {
+			dx[i] += d * float32(math.Cos(float64(x[i])))
+		}
+	}, 10}
 	opNeg = unary{"Neg", func(x float64) float64 { return -x }, func(dst, x []float32) { vec.Scale(dst, x, -1) },
 		func(dx, dy, _, _ []float32) { vec.Axpy(dx, -1, dy) }, 0.1}
 )
@@ -109,6 +118,9 @@ func Sqrt(x *Tensor) *Tensor { return apply(&opSqrt, x) }
 
 // Neg is −x.
 func Neg(x *Tensor) *Tensor { return apply(&opNeg, x) }
+
+// Sin is the sine of x in radians.
+func Sin(x *Tensor) *Tensor { return apply(&opSin, x) }
 
 func apply(op *unary, x *Tensor) *Tensor {
 	y := Out(op.name, x.Shape(), x)

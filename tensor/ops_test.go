@@ -63,7 +63,7 @@ func opCases() (cases []opCase) {
 	}{
 		{"Exp", -3, 3, tensor.Exp}, {"Log", 0.2, 5, tensor.Log}, {"Sigmoid", -6, 6, tensor.Sigmoid}, {"SiLU", -6, 6, tensor.SiLU},
 		{"Softplus", -6, 6, tensor.Softplus}, {"Tanh", -3, 3, tensor.Tanh}, {"GELU", -4, 4, tensor.GELU}, {"GELUTanh", -4, 4, tensor.GELUTanh},
-		{"ReLU", 0.1, 2, tensor.ReLU}, {"ReLU", -2, -0.1, tensor.ReLU}, {"Square", -2, 2, tensor.Square}, {"Sqrt", 0.3, 4, tensor.Sqrt}, {"Neg", -2, 2, tensor.Neg},
+		{"ReLU", 0.1, 2, tensor.ReLU}, {"ReLU", -2, -0.1, tensor.ReLU}, {"Square", -2, 2, tensor.Square}, {"Sqrt", 0.3, 4, tensor.Sqrt}, {"Neg", -2, 2, tensor.Neg}, {"Sin", -6, 6, tensor.Sin},
 		{"Scale", -2, 2, func(x *tensor.Tensor) *tensor.Tensor { return tensor.Scale(x, -1.5) }},
 		{"AddConst", -2, 2, func(x *tensor.Tensor) *tensor.Tensor { return tensor.AddConst(x, 0.25) }},
 		{"SumAll", -2, 2, tensor.SumAll}, {"MeanAll", -2, 2, tensor.MeanAll}, {"Copy", -2, 2, tensor.Copy},

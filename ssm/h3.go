@@ -1,0 +1,102 @@
+package ssm
+
+import (
+	"fmt"
+
+	"github.com/subquad/subquad/nn"
+	"github.com/subquad/subquad/tensor"
+)
+
+// H3Config describes a layer of H3. Zero values mean the defaults, those of HazyResearch/H3.
+type H3Config struct {
+	DModel       int     // channels
+	DState       int     // states of the shift and of the diagonal space, even; default 64
+	DtMin, DtMax float64 // range of the diagonal space's initial step; default 0.001, 0.1
+	Seed         uint64  // of the initialisation
+}
+
+// H3 is "hungry hungry hippos" with heads of one channel (HazyResearch/H3:
+// src/models/ssm/h3.py): a state space that shifts, so that keys of the last
+// DState tokens meet a value, and a diagonal one that remembers what met, between two gates,
+//
+//	q, k, v = W_q u, W_k u, W_v u;   y = W_o (q ⊙ SSM_diag(SSM_shift(k) ⊙ v))
+//
+// The shift's recurrence is a convolution with DState taps, its C. Its state,
+// per sequence, is DModel·(2·DState − 1) floats; a token costs 5·DModel·DState
+// multiply-adds beside its projections.
+type H3 struct {
+	cfg        H3Config
+	kind       string
+	Q, K, V, O *nn.Linear
+	Shift      *nn.ShortConv  // DState taps
+	ShiftD     *tensor.Tensor // [DModel]
+	Diag       *S4D           // its state space alone
+}
+
+// NewH3 makes a layer with its authors' initialisation.
+func NewH3(c H3Config) (*H3, error) {
+	orDefault(&c.DState, 64)
+	diag, err := NewS4D(S4DConfig{DModel: c.DModel, DState: c.DState, Init: S4DLegS, DtMin: c.DtMin, DtMax: c.DtMax, Seed: c.Seed + 1})
+	if err != nil {
+		return nil, fmt.Errorf("ssm.H3Config: %w", err)
+	}
+	mk := newMaker(c.Seed, false)
+	h := &H3{cfg: c, kind: fmt.Sprintf("ssm.H3/1 d_model=%d states=%d", c.DModel, c.DState), Diag: diag,
+		Q: mk.linear(c.DModel, c.DModel, true), K: mk.linear(c.DModel, c.DModel, true), V: mk.linear(c.DModel, c.DModel, true), O: mk.linear(c.DModel, c.DModel, true),
+		Shift: mk.conv(c.DModel, c.DState, false, false), ShiftD: nn.Normal(mk.rng, 1, c.DModel)}
+	return h, mk.err
+}
+
+// Params lists the weights; the kernels' are under the names of S4D's.
+func (h *H3) Params() nn.Params {
+	p := h.Q.Params().Prefix("q_proj")
+	p = append(p, h.K.Params().Prefix("k_proj")...)
+	p = append(p, h.V.Params().Prefix("v_proj")...)
+	p = append(p, nn.Param{Name: "ssm_k_D", Tensor: h.ShiftD, NoDecay: true})
+	p = append(p, h.Shift.Params().Prefix("ssm_k_kernel")...)
+	for _, x := range h.Diag.Params() {
+		if x.Tensor != h.Diag.Out.Weight && x.Tensor != h.Diag.Out.Bias {
+			x.Name = "kernel." + x.Name
+			p = append(p, x)
+		}
+	}
+	return append(p, h.O.Params().Prefix("output_linear")...)
+}
+
+// NewState has the part "shift" [batch, DState−1, DModel] and the state of the diagonal space.
+func (h *H3) NewState(batch int) *tensor.State {
+	st := tensor.NewState(h.kind, batch).Add("shift", tensor.New(batch, h.cfg.DState-1, h.cfg.DModel))
+	st.Sub = []*tensor.State{h.Diag.NewState(batch)}
+	return st
+}
+
+// Forward mixes u [batch, length, DModel].
+func (h *H3) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
+	tensor.Check("ssm.H3", "u", u, -1, -1, h.cfg.DModel)
+	st.Check(h.kind, u.Dim(0))
+	q, k, v := h.Q.Forward(u), h.K.Forward(u), h.V.Forward(u)
+	k = tensor.MulAdd(k, h.ShiftD, h.Shift.Forward(k, st.Part(0)))
+	y := h.Diag.SSM(tensor.Mul(k, v), st.Inner(0))
+	st.Inner(0).Advance(u.Dim(1))
+	st.Advance(u.Dim(1))
+	return h.O.Forward(tensor.Mul(q, y))
+}
+
+// DSSConfig describes a layer of DSS. Zero values mean the defaults.
+type DSSConfig struct {
+	DModel       int     // channels
+	DState       int     // N, even; default 64
+	DtMin, DtMax float64 // range of the initial step; default 0.001, 0.1
+	Seed         uint64
+}
+
+// NewDSS makes a diagonal state space layer in the form DSS-EXP
+// (ag1988/dss, arXiv 2203.14343): the kernel Σ C (e^{λΔ} − 1)/λ e^{lλΔ}, which is
+// S4D's with zero-order hold, B starting as 1, from the eigenvalues of HiPPO-LegS.
+func NewDSS(c DSSConfig) (*S4D, error) {
+	l, err := NewS4D(S4DConfig{DModel: c.DModel, DState: c.DState, Init: S4DLegS, Discretization: ZOH, DtMin: c.DtMin, DtMax: c.DtMax, Seed: c.Seed})
+	if err != nil {
+		return nil, fmt.Errorf("ssm.DSSConfig: %w", err)
+	}
+	return l, nil
+}
