@@ -14,6 +14,14 @@ import (
 type SoftmaxOptions struct {
 	Window int     // keys that a query sees, itself included; 0 means all before it
 	Scale  float32 // of the scores; 0 means HeadDim^−½
+
+	// ALiBi adds −m (distance of query and key) to the scores, m = 2^{−8(h+1)/heads} (arXiv 2108.12409).
+	ALiBi bool
+
+	// Sinks, [heads], if not nil, are scores that every query sees beside those
+	// of its keys, without a value: a head may attend to nothing (gpt-oss:
+	// huggingface/transformers modeling_gpt_oss.py#eager_attention_forward).
+	Sinks *tensor.Tensor
 }
 
 // Softmax is exact causal softmax attention. q is [batch, T, heads, D]; k and v
@@ -44,21 +52,25 @@ func Softmax(q, k, v *tensor.Tensor, o SoftmaxOptions, st *tensor.State) *tensor
 	}
 	s := tensor.ScopeOf(op, q, k, v)
 	V := v.Dim(3)
-	a := attention{B: B, T: T, H: H, G: G, D: D, V: V, window: o.Window, scale: o.Scale}
+	a := attention{B: B, T: T, H: H, G: G, D: D, V: V, window: o.Window, scale: o.Scale, alibi: o.ALiBi}
+	if o.Sinks != nil {
+		tensor.Check(op, "Sinks", o.Sinks, H)
+		a.sinks = o.Sinks.Raw()
+	}
 
 	if st != nil {
 		reserve(s, st, o.Window, T)
 		a.pos = st.Pos
 		a.slots = st.Part(0).Value.Dim(1)
 	}
-	y := tensor.Out(op, []int{B, T, H, V}, q, k, v)
+	y := tensor.Out(op, []int{B, T, H, V}, q, k, v, o.Sinks)
 	var k0, k1, v0, v1 *tensor.Tensor
 	if st != nil {
 		k0, k1 = st.Part(0).Begin(s, op, B, a.slots, G, D)
 		v0, v1 = st.Part(1).Begin(s, op, B, a.slots, G, V)
 	}
 	if y.IsFloat64() {
-		a.plain(y, q, k, v, k0, v0, k1, v1)
+		a.plain(y, q, k, v, k0, v0, k1, v1, o.Sinks)
 	} else {
 		q, k, v = tensor.Contiguous(q), tensor.Contiguous(k), tensor.Contiguous(v)
 		pastK, pastV := k1, v1 // read before they are overwritten below
@@ -73,7 +85,7 @@ func Softmax(q, k, v *tensor.Tensor, o SoftmaxOptions, st *tensor.State) *tensor
 		a.store(data(k1), k.Data(), D)
 		a.store(data(v1), v.Data(), V)
 		if y.Recording() {
-			a.recordBackward(s, y, q, k, v, k0, k1, v0, v1, lse)
+			a.recordBackward(s, y, q, k, v, k0, k1, v0, v1, o.Sinks, lse)
 		}
 	}
 	if st != nil {
@@ -112,6 +124,26 @@ type attention struct {
 	scale            float32
 	pos              []int64 // tokens seen before, for each sequence; nil for none
 	slots            int     // of the ring of earlier keys
+	alibi            bool
+	sinks            []float32 // a head's own score, or nil
+}
+
+// slope is ALiBi's for a head; 0 without it.
+func (a *attention) slope(h int) float64 {
+	if !a.alibi {
+		return 0
+	}
+	return math.Exp2(-8 * float64(h+1) / float64(a.H))
+}
+
+// lean adds slope·(position of the key − p) to scores of keys j, j+1, ….
+func lean(s []float32, slope float64, j, p int) {
+	if slope == 0 {
+		return
+	}
+	for i := range s {
+		s[i] += float32(slope * float64(j+i-p))
+	}
 }
 
 // past is the number of earlier tokens whose keys sequence b still holds and
@@ -251,11 +283,15 @@ func (a *attention) head(u, lo, hi int, y, q, k, v, pastK, pastV, lse []float32)
 	scores := sized(&sc.scores, queryBlock*keyBlock)
 	rowMax, rowSum := sized(&sc.max, queryBlock), sized(&sc.sum, queryBlock)
 	for h := g * (a.H / a.G); h < (g+1)*(a.H/a.G); h++ {
+		slope := a.slope(h)
 		for t0 := lo; t0 < hi; t0 += queryBlock {
 			t1 := min(t0+queryBlock, hi)
 			m := t1 - t0
 			for i := range m {
 				rowMax[i], rowSum[i] = float32(math.Inf(-1)), 0
+				if a.sinks != nil {
+					rowMax[i], rowSum[i] = a.sinks[h], 1
+				}
 				clear(y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V])
 			}
 			from, to := a.span(n, t0, t1)
@@ -264,7 +300,7 @@ func (a *attention) head(u, lo, hi int, y, q, k, v, pastK, pastV, lse []float32)
 				w := j1 - j0
 				gemm.Mul(1, false, false, true, m, w, a.D, q[((b*a.T+t0)*a.H+h)*a.D:], a.H*a.D, keys[j0*a.D:], a.D, scores, w)
 				for i := range m {
-					a.softmaxRow(scores[i*w:(i+1)*w], n+t0+i, j0, &rowMax[i], &rowSum[i], y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V])
+					a.softmaxRow(scores[i*w:(i+1)*w], n+t0+i, j0, slope, &rowMax[i], &rowSum[i], y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V])
 				}
 				gemm.Mul(1, true, false, false, m, a.V, w, scores, w, vals[j0*a.V:], a.V, y[((b*a.T+t0)*a.H+h)*a.V:], a.H*a.V)
 			}
@@ -282,7 +318,7 @@ func (a *attention) head(u, lo, hi int, y, q, k, v, pastK, pastV, lse []float32)
 // softmaxRow turns one row of raw scores, of keys j0, j0+1, …, for the query
 // at gathered position p into weights e^{s−max}, with the running maximum and
 // sum of the row brought up to date and its output so far rescaled.
-func (a *attention) softmaxRow(s []float32, p, j0 int, rowMax, rowSum *float32, out []float32) {
+func (a *attention) softmaxRow(s []float32, p, j0 int, slope float64, rowMax, rowSum *float32, out []float32) {
 	lo, hi := a.visible(len(s), p, j0)
 	clear(s[:lo])
 	clear(s[hi:])
@@ -291,6 +327,7 @@ func (a *attention) softmaxRow(s []float32, p, j0 int, rowMax, rowSum *float32, 
 	}
 	s = s[lo:hi]
 	vec.Scale(s, s, a.scale)
+	lean(s, slope, j0+lo, p)
 	m := max(*rowMax, vec.Max(s))
 	if m > *rowMax {
 		if *rowSum != 0 {
@@ -315,7 +352,7 @@ func (a *attention) visible(n, p, j0 int) (lo, hi int) {
 // recordBackward registers the gradient: weights are recomputed from the
 // log-sum-exp of each row, block by block; with P the weights and dP = dY Vᵀ,
 // dS = P ⊙ (dP − rowsum(dY ⊙ Y)).
-func (a *attention) recordBackward(s *tensor.Scope, y, q, k, v, k0, k1, v0, v1 *tensor.Tensor, lse []float32) {
+func (a *attention) recordBackward(s *tensor.Scope, y, q, k, v, k0, k1, v0, v1, sinks *tensor.Tensor, lse []float32) {
 	c := *a
 	if a.pos != nil {
 		c.pos = append([]int64(nil), a.pos...) // the caller advances the state's own
@@ -333,10 +370,26 @@ func (a *attention) recordBackward(s *tensor.Scope, y, q, k, v, k0, k1, v0, v1 *
 			return
 		}
 		dy, dq := y.Grad().Data(), grad(q)
+		if sinks.NeedsGrad() {
+			c.sinksBackward(sinks.Grad().Data(), y.Data(), dy, lse)
+		}
 		hw.Parallel(s.Workers(), c.B*c.G, func(u int) {
 			c.headBackward(u, y.Data(), dy, q.Data(), k.Data(), v.Data(), data(k0), data(v0), lse, dq, dk, dv, dk0, dv0)
 		})
 	}, outs...)
+}
+
+// sinksBackward adds −Σ e^{sink − lse} (dY·Y), a sink having no value.
+func (a *attention) sinksBackward(d, y, dy, lse []float32) {
+	for b := range a.B {
+		for t := range a.T {
+			for h := range a.H {
+				o := ((b*a.T+t)*a.H + h) * a.V
+				w := math.Exp(float64(a.sinks[h] - lse[(b*a.H+h)*a.T+t]))
+				d[h] -= float32(w) * vec.Dot(dy[o:o+a.V], y[o:o+a.V])
+			}
+		}
+	}
 }
 
 func grad(t *tensor.Tensor) []float32 {
@@ -407,6 +460,7 @@ func (a *attention) headBackward(u int, y, dy, q, k, v, pastK, pastV, lse, dq, d
 					clear(drow[hi:])
 					row, drow = row[lo:hi], drow[lo:hi]
 					vec.Scale(row, row, a.scale)
+					lean(row, a.slope(h), j0+lo, n+t0+i)
 					vec.ExpSub(row, row, lse[(b*a.H+h)*a.T+t0+i])
 					for j, w := range row {
 						drow[j] = w * (drow[j] - delta[i]) * a.scale
@@ -425,7 +479,7 @@ func (a *attention) headBackward(u int, y, dy, q, k, v, pastK, pastV, lse, dq, d
 }
 
 // plain is the definition: softmax over the keys that a query sees, in float64.
-func (a *attention) plain(y, q, k, v, k0, v0, k1, v1 *tensor.Tensor) {
+func (a *attention) plain(y, q, k, v, k0, v0, k1, v1, sinks *tensor.Tensor) {
 	qs, ks, vs := q.Values64(), k.Values64(), v.Values64()
 	var pastK, pastV []float64
 	if k0 != nil {
@@ -448,14 +502,20 @@ func (a *attention) plain(y, q, k, v, k0, v0, k1, v1 *tensor.Tensor) {
 				lo, _ := a.span(n, t, t+1)
 				scores := make([]float64, n+t+1)
 				top := math.Inf(-1)
+				if sinks != nil {
+					top = sinks.At(h)
+				}
 				for j := lo; j <= n+t; j++ {
 					for i, x := range at(j, a.D, pastK, ks) {
 						scores[j] += query[i] * x
 					}
-					scores[j] *= float64(a.scale)
+					scores[j] = scores[j]*float64(a.scale) + a.slope(h)*float64(j-n-t)
 					top = math.Max(top, scores[j])
 				}
 				sum := 0.0
+				if sinks != nil {
+					sum = math.Exp(sinks.At(h) - top)
+				}
 				for j := lo; j <= n+t; j++ {
 					w := math.Exp(scores[j] - top)
 					sum += w

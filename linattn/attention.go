@@ -18,6 +18,8 @@ type AttentionConfig struct {
 	HeadDim    int     // channels of a head; default DModel/NumHeads
 	Window     int     // keys that a query sees, itself included; 0 means all
 	RopeBase   float64 // base of the rotary embedding (Llama: 10000); 0 means none
+	ALiBi      bool    // scores fall with the distance, instead of rotations
+	Sinks      bool    // each head may attend to nothing, by a score of its own
 	Bias       bool    // on q, k and v
 	OutBias    bool    // on the output projection
 	Seed       uint64  // of the initialisation, uniform ±1/√in as torch's Linear
@@ -62,6 +64,7 @@ type Attention struct {
 	cfg        AttentionConfig
 	kind       string
 	Q, K, V, O *nn.Linear
+	Sinks      *tensor.Tensor // [NumHeads], or nil
 }
 
 // NewAttention makes a layer.
@@ -86,6 +89,9 @@ func NewAttention(cfg AttentionConfig) (*Attention, error) {
 			return nil, err
 		}
 	}
+	if c.Sinks {
+		a.Sinks = nn.Normal(rng, 0.02, c.NumHeads)
+	}
 	return a, nil
 }
 
@@ -95,7 +101,11 @@ func (a *Attention) Params() nn.Params {
 	p = append(p, a.Q.Params().Prefix("q_proj")...)
 	p = append(p, a.K.Params().Prefix("k_proj")...)
 	p = append(p, a.V.Params().Prefix("v_proj")...)
-	return append(p, a.O.Params().Prefix("o_proj")...)
+	p = append(p, a.O.Params().Prefix("o_proj")...)
+	if a.Sinks != nil {
+		p = append(p, nn.Param{Name: "sinks", Tensor: a.Sinks, NoDecay: true})
+	}
+	return p
 }
 
 // NewState has parts "k" and "v", [batch, slots, NumKVHeads, HeadDim]: Window
@@ -124,7 +134,7 @@ func (a *Attention) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 		}
 		q, k = nn.RoPE(q, pos, a.cfg.RopeBase, false), nn.RoPE(k, pos, a.cfg.RopeBase, false)
 	}
-	y := Softmax(q, k, v, SoftmaxOptions{Window: a.cfg.Window}, st)
+	y := Softmax(q, k, v, SoftmaxOptions{Window: a.cfg.Window, ALiBi: a.cfg.ALiBi, Sinks: a.Sinks}, st)
 	st.Advance(T)
 	return a.O.Forward(y.Reshape(B, T, a.cfg.NumHeads*D))
 }

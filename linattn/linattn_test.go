@@ -28,6 +28,12 @@ func TestLayers(t *testing.T) {
 	layertest.Run(t, "Attention window", func(seed uint64) nn.Layer {
 		return must(linattn.NewAttention(linattn.AttentionConfig{DModel: 12, NumHeads: 2, HeadDim: 4, Window: 5, OutBias: true, Seed: seed}))
 	}, 12)
+	layertest.Run(t, "Attention with sinks and ALiBi", func(seed uint64) nn.Layer {
+		return must(linattn.NewAttention(linattn.AttentionConfig{DModel: 12, NumHeads: 4, NumKVHeads: 2, HeadDim: 4, ALiBi: true, Sinks: true, Seed: seed}))
+	}, 12)
+	layertest.Run(t, "Attention window with sinks", func(seed uint64) nn.Layer {
+		return must(linattn.NewAttention(linattn.AttentionConfig{DModel: 12, NumHeads: 2, HeadDim: 4, Window: 5, Sinks: true, Seed: seed}))
+	}, 12)
 	layertest.Run(t, "Based", func(seed uint64) nn.Layer {
 		return must(linattn.NewBased(linattn.BasedConfig{DModel: 12, NumHeads: 2, FeatureDim: 3, Seed: seed}))
 	}, 12)
