@@ -15,7 +15,7 @@ import (
 // names (configuration_mamba.py, configuration_llama.py). Zero values mean the
 // defaults of the type's own configuration class.
 type Config struct {
-	ModelType  string  `json:"model_type"` // "mamba", "falcon_mamba", "mamba2", "llama"
+	ModelType  string  `json:"model_type"` // see architectures
 	VocabSize  int     `json:"vocab_size"`
 	HiddenSize int     `json:"hidden_size"`
 	NumLayers  int     `json:"num_hidden_layers"`
@@ -35,6 +35,17 @@ type Config struct {
 	NumSSMHeads   int   `json:"num_heads"`
 	Groups        int   `json:"n_groups"`
 	TimeStepLimit []any `json:"time_step_limit"` // lower and upper; what is not a finite number is no bound
+
+	// flash-linear-attention: gla, retnet, delta_net, gated_deltanet, kda (num_heads and head_dim are above and below)
+	FLANormEps   float64 `json:"norm_eps"`
+	NumVHeads    int     `json:"num_v_heads"`
+	ExpandK      float64 `json:"expand_k"`
+	ExpandV      float64 `json:"expand_v"`
+	ConvSize     int     `json:"conv_size"`
+	UseShortConv bool    `json:"use_short_conv"`
+	UseGate      bool    `json:"use_gate"`
+	NegEigval    bool    `json:"allow_neg_eigval"`
+	LowerBound   float64 `json:"lower_bound"`
 
 	// falcon_mamba
 	MixerRMSEps float64 `json:"mixer_rms_eps"`
@@ -108,11 +119,13 @@ func (b *stackBlock) forward(x, _ *tensor.Tensor, st *tensor.State) (y, first *t
 
 var backbone = names{"backbone.embeddings", "backbone.layers", "backbone.norm_f", "lm_head"}
 
-// architectures makes the block of each model type.
-var architectures = map[string]struct {
+type architecture struct {
 	names names
 	block func(c *Config, layer int) (*stackBlock, error)
-}{
+}
+
+// architectures makes the block of each model type.
+var architectures = map[string]architecture{
 	"mamba":        {backbone, mambaBlock},
 	"falcon_mamba": {backbone, mambaBlock},
 	"mamba2":       {backbone, mamba2Block},
@@ -121,8 +134,10 @@ var architectures = map[string]struct {
 
 func (c *Config) norm() Map {
 	eps := c.NormEps
-	if c.RMSNormEps != 0 {
-		eps = c.RMSNormEps
+	for _, e := range []float64{c.RMSNormEps, c.FLANormEps} {
+		if e != 0 {
+			eps = e
+		}
 	}
 	if eps == 0 {
 		eps = 1e-5
@@ -154,7 +169,7 @@ func mamba2Block(c *Config, layer int) (*stackBlock, error) {
 		return 0
 	}
 	cfg := ssm.Mamba2Config{DModel: c.HiddenSize, DState: c.StateSize, DConv: c.ConvKernel, Expand: c.Expand, HeadDim: c.HeadDim, Groups: c.Groups,
-		DInner: c.NumSSMHeads * c.HeadDim, FullNorm: true, NormEps: c.NormEps, Bias: c.UseBias, NoConvBias: c.UseConvBias != nil && !*c.UseConvBias,
+		DInner: c.NumSSMHeads * c.HeadDim, FullNorm: true, NormEps: max(c.NormEps, c.FLANormEps), Bias: c.UseBias, NoConvBias: c.UseConvBias != nil && !*c.UseConvBias,
 		DtLimitMin: limit(0), DtLimitMax: limit(1), Seed: c.seed(layer)}
 	m, err := ssm.NewMamba2(cfg)
 	return &stackBlock{"lm.mamba2.Block/1", []residual{{normName: "norm", norm: c.norm(), name: "mixer", layer: m}}}, err

@@ -139,14 +139,20 @@ func s4dKernel(c *refCase) (r result) {
 
 // wholeModels runs a folder: logits in every mode, loss, gradients, greedy text.
 var wholeModels = map[string]func(c *refCase, folder string) result{
-	"rwkv5_model":     rwkvModel,
-	"rwkv6_model":     rwkvModel,
-	"rwkv4_model":     rwkvModel,
-	"rwkv7_model":     rwkvModel,
-	"hf_mamba":        hfModel,
-	"hf_mamba2":       hfModel,
-	"hf_falcon_mamba": hfModel,
-	"hf_llama":        hfModel,
+	"rwkv5_model":        rwkvModel,
+	"rwkv6_model":        rwkvModel,
+	"rwkv4_model":        rwkvModel,
+	"rwkv7_model":        rwkvModel,
+	"hf_mamba":           hfModel,
+	"hf_mamba2":          hfModel,
+	"hf_falcon_mamba":    hfModel,
+	"fla_gla":            hfModel,
+	"fla_retnet":         hfModel,
+	"fla_delta_net":      hfModel,
+	"fla_gated_deltanet": hfModel,
+	"fla_kda":            hfModel,
+	"fla_mamba2_fla":     hfModel,
+	"hf_llama":           hfModel,
 }
 
 func (c *refCase) ids(name string) [][]int {
