@@ -29,6 +29,9 @@ func BenchmarkForward(b *testing.B) {
 	const width, piece = 256, 16384
 	for _, e := range Kinds {
 		for _, n := range []int{1024, 4096, 16384, 65536} {
+			if testing.Short() && n > 1024 {
+				continue
+			}
 			if e.Quadratic && n > piece {
 				continue
 			}
@@ -97,7 +100,10 @@ func BenchmarkTrain(b *testing.B) {
 // Every layer at one size, one core: a whole sequence, the same with
 // gradients, and a single token after it.
 func BenchmarkLayers(b *testing.B) {
-	const width, n = 768, 2048
+	width, n := 768, 2048
+	if testing.Short() {
+		width, n = 256, 128
+	}
 	x := random(n*width, -1, 1)
 	for _, k := range Kinds {
 		l, err := k.New(width)
@@ -111,11 +117,11 @@ func BenchmarkLayers(b *testing.B) {
 			})
 		}
 		run("forward", n, func(b *testing.B) {
-			inference(b, 2*matrices(l)*n, func(s *tensor.Scope) { nn.Long(l, s.From(x, 1, n, width), nil) })
+			inference(b, 2*matrices(l)*float64(n), func(s *tensor.Scope) { nn.Long(l, s.From(x, 1, n, width), nil) })
 		})
 		run("train", n, func(b *testing.B) {
 			s := tensor.NewScope(tensor.Record(), tensor.Workers(1))
-			timed(b, 6*matrices(l)*n, func() {
+			timed(b, 6*matrices(l)*float64(n), func() {
 				s.Reset()
 				s.Backward(tensor.SumAll(tensor.Square(l.Forward(s.From(x, 1, n, width).Track(), nil))))
 			})
