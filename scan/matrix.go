@@ -101,6 +101,11 @@ func newMatrix(op string, p *MatrixInput) matrix {
 		m.checkKeys(op, "A", p.A)
 		m.checkKeys(op, "B", p.B)
 	}
+	for i, t := range [...]*tensor.Tensor{p.Q, p.A, p.B} {
+		if t != nil && t.Dim(2) != p.K.Dim(2) {
+			panic(&tensor.ShapeError{Op: op, Arg: [...]string{"Q", "A", "B"}[i], Got: slices.Clone(t.Shape()), Want: fmt.Sprintf("as many heads as K has, %d", p.K.Dim(2))})
+		}
+	}
 	if g := p.LogDecay; g != nil {
 		if m.vector = g.Rank() == 4; m.vector {
 			tensor.Check(op, "LogDecay", g, m.batch, m.length, m.heads, m.rows)

@@ -239,7 +239,10 @@ func TestOthers(t *testing.T) {
 func TestMisuse(t *testing.T) {
 	x := tensor.New(1, 2, 3, 4)
 	for name, f := range map[string]func(){
-		"heads":  func() { scan.Matrix(scan.MatrixInput{Q: tensor.New(1, 2, 2, 4), K: x, V: x}, nil) },
+		"heads": func() { scan.Matrix(scan.MatrixInput{Q: tensor.New(1, 2, 2, 4), K: x, V: x}, nil) },
+		"groups of Q": func() {
+			scan.Matrix(scan.MatrixInput{Q: x, K: tensor.New(1, 2, 1, 4), V: x}, nil)
+		},
 		"length": func() { scan.Matrix(scan.MatrixInput{Q: x, K: tensor.New(1, 3, 3, 4), V: x}, nil) },
 		"decay":  func() { scan.Matrix(scan.MatrixInput{Q: x, K: x, V: x, LogDecay: tensor.New(1, 2, 2)}, nil) },
 		"half":   func() { scan.Matrix(scan.MatrixInput{Q: x, K: x, V: x, A: x}, nil) },
