@@ -84,6 +84,12 @@ func TestLinearLayers(t *testing.T) {
 		{"JRT", func(seed uint64) (nn.Layer, error) { // a prefix of one token lies in any first piece
 			return linattn.NewJRT(linattn.JRTConfig{DModel: 8, NumHeads: 2, FeatureDim: 3, EncLength: 1, Seed: seed})
 		}},
+		{"LoLCATs", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewLoLCATs(linattn.LoLCATsConfig{DModel: 8, NumHeads: 2, NumKVHeads: 1, HeadDim: 4, RopeBase: 100, Window: 3, FeatureDim: 2, Seed: seed})
+		}},
+		{"LoLCATs affine", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewLoLCATs(linattn.LoLCATsConfig{DModel: 8, NumHeads: 2, Window: 4, Affine: true, Bias: true, Seed: seed})
+		}},
 	} {
 		layertest.Run(t, c.name, func(seed uint64) nn.Layer { return must(c.make(seed)) }, 8)
 	}
@@ -146,5 +152,49 @@ func TestJRTPrefix(t *testing.T) {
 	}
 	if got := linattn.JRTPrompt([]int{1, 2}, []int{3}); !slices.Equal(got, []int{1, 2, 3, 1, 2, 3}) {
 		t.Errorf("prompt read twice is %v", got)
+	}
+}
+
+// The hybrid as its equation has it, over all pairs of tokens.
+func TestLoLCATsEquation(t *testing.T) {
+	const T, D, F, W = 12, 4, 3, 5
+	l, err := linattn.NewLoLCATs(linattn.LoLCATsConfig{DModel: D, NumHeads: 1, Window: W, FeatureDim: F})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Factors.Data()[0] = 0.4
+	x := noise(rand.New(rand.NewPCG(2, 2)), 1, T, D)
+	weight := func(name string) *tensor.Tensor {
+		p, ok := l.Params().Find(name)
+		if !ok {
+			t.Fatalf("no weight %s", name)
+		}
+		return p.Tensor
+	}
+	project := func(name string) *tensor.Tensor { return tensor.MatMulT(x, weight(name+"_proj.weight")).Reshape(T, D) }
+	feature := func(x, w *tensor.Tensor) *tensor.Tensor {
+		z := tensor.MatMul(x, w.Reshape(D, F))
+		return tensor.Concat(-1, tensor.Softmax(z), tensor.Softmax(tensor.Neg(z)))
+	}
+	q, k, v := project("q"), project("k"), project("v")
+	scores, linear := tensor.MatMulT(q, k), tensor.MatMulT(feature(q, l.MapQ), feature(k, l.MapK))
+	a := tensor.New(T, T)
+	for i := range T {
+		top := math.Inf(-1)
+		for j := max(0, i-W+1); j <= i; j++ {
+			top = max(top, scores.At(i, j)/2)
+		}
+		for j := range i + 1 {
+			w := linear.At(i, j)
+			if j > i-W {
+				w = math.Exp(scores.At(i, j)/2-top) / (1 + math.Exp(-0.4))
+			}
+			a.Data()[i*T+j] = float32(w)
+		}
+	}
+	a = tensor.Div(a, tensor.Sum(a, -1, true))
+	want := tensor.MatMulT(tensor.MatMul(a, v), weight("o_proj.weight"))
+	if e := gradcheck.Difference(l.Forward(x, nil).Float64s(), want.Float64s()); !(e <= 1e-5) {
+		t.Errorf("outputs differ by %.2g", e)
 	}
 }
