@@ -123,10 +123,18 @@ func (a *Attention) NewState(batch int) *tensor.State {
 func (a *Attention) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	tensor.Check("linattn.Attention", "x", x, -1, -1, a.cfg.DModel)
 	st.Check(a.kind, x.Dim(0))
+	q, k, v := a.project(x, st)
+	y := Softmax(q, k, v, SoftmaxOptions{Window: a.cfg.Window, ALiBi: a.cfg.ALiBi, Sinks: a.Sinks}, st)
+	st.Advance(x.Dim(1))
+	return a.O.Forward(y.Reshape(x.Dim(0), x.Dim(1), a.cfg.NumHeads*a.cfg.HeadDim))
+}
+
+// project gives q, k and v of x by heads, q and k turned to the positions that follow st.
+func (a *Attention) project(x *tensor.Tensor, st *tensor.State) (q, k, v *tensor.Tensor) {
 	B, T, D := x.Dim(0), x.Dim(1), a.cfg.HeadDim
-	q := a.Q.Forward(x).Reshape(B, T, a.cfg.NumHeads, D)
-	k := a.K.Forward(x).Reshape(B, T, a.cfg.NumKVHeads, D)
-	v := a.V.Forward(x).Reshape(B, T, a.cfg.NumKVHeads, D)
+	q = a.Q.Forward(x).Reshape(B, T, a.cfg.NumHeads, D)
+	k = a.K.Forward(x).Reshape(B, T, a.cfg.NumKVHeads, D)
+	v = a.V.Forward(x).Reshape(B, T, a.cfg.NumKVHeads, D)
 	if a.cfg.RopeBase != 0 {
 		var pos []int64
 		if st != nil {
@@ -134,7 +142,5 @@ func (a *Attention) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 		}
 		q, k = nn.RoPE(q, pos, a.cfg.RopeBase, false), nn.RoPE(k, pos, a.cfg.RopeBase, false)
 	}
-	y := Softmax(q, k, v, SoftmaxOptions{Window: a.cfg.Window, ALiBi: a.cfg.ALiBi, Sinks: a.Sinks}, st)
-	st.Advance(T)
-	return a.O.Forward(y.Reshape(B, T, a.cfg.NumHeads*D))
+	return q, k, v
 }

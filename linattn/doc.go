@@ -2,11 +2,25 @@
 // softmax attention: the part of hybrids that recalls, and the baseline that
 // everything else is measured against.
 //
-//	Attention   softmax over all earlier tokens or a window of them, grouped heads, rotary positions
-//	Based       linear attention under the Taylor feature map, with a normaliser
-//	BaseConv    Based's gated short convolution
-//	BasedStack  the three above as Based combines them, each in a normed residual
+//	Attention        softmax over all earlier tokens or a window of them, grouped heads, rotary positions, sinks, ALiBi
+//	LinearAttention  sums of φ(k) vᵀ under any feature map, with or without a normaliser
+//	Based, Rebased   the Taylor feature map; a learned quadratic kernel
+//	BaseConv         Based's gated short convolution
+//	BasedStack       Based, BaseConv and a window of softmax, each in a normed residual
+//	JRT              Based with a prefix that every token sees whole; JRTPrompt reads a prompt twice
+//	LoLCATs          softmax over a window and linear attention before it under one denominator
+//	RetNet           a fixed decay for each head; Lightning: MiniMax's
+//	GLA, SimpleGLA   a decay that depends on the token, for each channel of a key or each head
+//	HGRN, HGRN2      forget gates with a lower bound, the state a vector or a matrix
+//	GSA              softmax over slots, each with its own forgetting
+//	DeltaNet         the delta rule: what a key held is replaced, not added to
+//	GatedDeltaNet    with a decay for each head; KDA: for each channel of a key
+//	DeltaProduct     several steps of the delta rule for each token
+//	DPLR             a transition that is diagonal plus rank one, in general
+//
+// Those after LoLCATs, but HGRN, are cases of [scan.Matrix].
 //
 // Glossary: φ is a feature map; a linear layer's state is Σ φ(k) vᵀ, of fixed
-// size; a softmax layer's state is the keys and values themselves.
+// size; β is the rate at which the delta rule corrects its state; a softmax
+// layer's state is the keys and values themselves.
 package linattn

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/subquad/subquad/internal/gradcheck"
@@ -84,6 +85,12 @@ func TestLinearLayers(t *testing.T) {
 		{"JRT", func(seed uint64) (nn.Layer, error) { // a prefix of one token lies in any first piece
 			return linattn.NewJRT(linattn.JRTConfig{DModel: 8, NumHeads: 2, FeatureDim: 3, EncLength: 1, Seed: seed})
 		}},
+		{"LoLCATs", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewLoLCATs(linattn.LoLCATsConfig{DModel: 8, NumHeads: 2, NumKVHeads: 1, HeadDim: 4, RopeBase: 100, Window: 3, FeatureDim: 2, Seed: seed})
+		}},
+		{"LoLCATs affine", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewLoLCATs(linattn.LoLCATsConfig{DModel: 8, NumHeads: 2, Window: 4, Affine: true, Bias: true, Seed: seed})
+		}},
 	} {
 		layertest.Run(t, c.name, func(seed uint64) nn.Layer { return must(c.make(seed)) }, 8)
 	}
@@ -146,5 +153,203 @@ func TestJRTPrefix(t *testing.T) {
 	}
 	if got := linattn.JRTPrompt([]int{1, 2}, []int{3}); !slices.Equal(got, []int{1, 2, 3, 1, 2, 3}) {
 		t.Errorf("prompt read twice is %v", got)
+	}
+}
+
+// The hybrid as its equation has it, over all pairs of tokens.
+func TestLoLCATsEquation(t *testing.T) {
+	const T, D, F, W = 12, 4, 3, 5
+	l, err := linattn.NewLoLCATs(linattn.LoLCATsConfig{DModel: D, NumHeads: 1, Window: W, FeatureDim: F})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Factors.Data()[0] = 0.4
+	x := noise(rand.New(rand.NewPCG(2, 2)), 1, T, D)
+	weight := func(name string) *tensor.Tensor {
+		p, ok := l.Params().Find(name)
+		if !ok {
+			t.Fatalf("no weight %s", name)
+		}
+		return p.Tensor
+	}
+	project := func(name string) *tensor.Tensor { return tensor.MatMulT(x, weight(name+"_proj.weight")).Reshape(T, D) }
+	feature := func(x, w *tensor.Tensor) *tensor.Tensor {
+		z := tensor.MatMul(x, w.Reshape(D, F))
+		return tensor.Concat(-1, tensor.Softmax(z), tensor.Softmax(tensor.Neg(z)))
+	}
+	q, k, v := project("q"), project("k"), project("v")
+	scores, linear := tensor.MatMulT(q, k), tensor.MatMulT(feature(q, l.MapQ), feature(k, l.MapK))
+	a := tensor.New(T, T)
+	for i := range T {
+		top := math.Inf(-1)
+		for j := max(0, i-W+1); j <= i; j++ {
+			top = max(top, scores.At(i, j)/2)
+		}
+		for j := range i + 1 {
+			w := linear.At(i, j)
+			if j > i-W {
+				w = math.Exp(scores.At(i, j)/2-top) / (1 + math.Exp(-0.4))
+			}
+			a.Data()[i*T+j] = float32(w)
+		}
+	}
+	a = tensor.Div(a, tensor.Sum(a, -1, true))
+	want := tensor.MatMulT(tensor.MatMul(a, v), weight("o_proj.weight"))
+	if e := gradcheck.Difference(l.Forward(x, nil).Float64s(), want.Float64s()); !(e <= 1e-5) {
+		t.Errorf("outputs differ by %.2g", e)
+	}
+}
+
+func find(t *testing.T, l nn.Layer, name string) *tensor.Tensor {
+	p, ok := l.Params().Find(name)
+	if !ok {
+		t.Fatalf("no weight %s", name)
+	}
+	return p.Tensor
+}
+
+// Gated slot attention as it is written: one head, its two memories token by token.
+func TestGSAEquation(t *testing.T) {
+	const T, D, M = 9, 4, 3
+	l, err := linattn.NewGSA(linattn.GSAConfig{DModel: D, NumHeads: 1, NumSlots: M, GateScale: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := noise(rand.New(rand.NewPCG(3, 3)), 1, T, D)
+	project := func(name string) *tensor.Tensor {
+		y := tensor.MatMulT(x, find(t, l, name+"_proj.weight"))
+		return y.Reshape(T, y.Dim(-1))
+	}
+	q, k, v := tensor.SiLU(project("q")), tensor.SiLU(project("k")), tensor.SiLU(project("v"))
+	f := tensor.Sqrt(tensor.Sigmoid(project("f")))
+	var keys, vals [M][D]float64
+	o := tensor.New(1, T, D)
+	for i := range T {
+		scores := tensor.New(M)
+		for m := range M {
+			s := 0.0
+			for d := range D {
+				keys[m][d] = f.At(i, m)*keys[m][d] + (1-f.At(i, m))*k.At(i, d)
+				vals[m][d] = f.At(i, m)*vals[m][d] + (1-f.At(i, m))*v.At(i, d)
+				s += keys[m][d] * q.At(i, d)
+			}
+			scores.Data()[m] = float32(s)
+		}
+		p := tensor.Softmax(scores)
+		for d := range D {
+			for m := range M {
+				o.Data()[i*D+d] += float32(p.At(m) * vals[m][d])
+			}
+		}
+	}
+	want := tensor.MatMulT(tensor.RMSNorm(tensor.SiLU(o), nil, 1e-5), find(t, l, "o_proj.weight"))
+	if e := gradcheck.Difference(l.Forward(x, nil).Float64s(), want.Float64s()); !(e <= 1e-5) {
+		t.Errorf("outputs differ by %.2g", e)
+	}
+}
+
+// DeltaProduct as it is written: a token's steps, the decay before the first, the reading after the last.
+func TestDeltaProductEquation(t *testing.T) {
+	const T, D, K, V, N = 9, 4, 3, 2, 3
+	l, err := linattn.NewDeltaProduct(linattn.DeltaProductConfig{DModel: D, Steps: N, NumHeads: 1, HeadDim: K, ValueDim: V, ConvSize: -1, NoGate: true, NegEigval: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := noise(rand.New(rand.NewPCG(4, 4)), 1, T, D)
+	project := func(name string) *tensor.Tensor { return tensor.MatMulT(x, find(t, l, name+"_proj.weight")) }
+	q := tensor.L2NormRsqrt(tensor.SiLU(project("q")).Reshape(T, K), 1e-6)
+	k := tensor.L2NormRsqrt(tensor.SiLU(project("k")).Reshape(T, N, K), 1e-6)
+	v := tensor.SiLU(project("v")).Reshape(T, N, V)
+	beta := tensor.Scale(tensor.Sigmoid(project("b")), 2).Reshape(T, N)
+	dt := tensor.Softplus(tensor.Add(project("a"), l.DtBias)).Reshape(T)
+	var S [K][V]float64
+	o := tensor.New(1, T, V)
+	for i := range T {
+		decay := math.Exp(-math.Exp(l.ALog.At(0)) * dt.At(i))
+		for r := range K {
+			for c := range V {
+				S[r][c] *= decay
+			}
+		}
+		for n := range N {
+			var read [V]float64
+			for r := range K {
+				for c := range V {
+					read[c] += S[r][c] * k.At(i, n, r)
+				}
+			}
+			for r := range K {
+				for c := range V {
+					S[r][c] += beta.At(i, n) * k.At(i, n, r) * (v.At(i, n, c) - read[c])
+				}
+			}
+		}
+		for r := range K {
+			for c := range V {
+				o.Data()[i*V+c] += float32(S[r][c] * q.At(i, r) / math.Sqrt(K))
+			}
+		}
+	}
+	want := tensor.MatMulT(tensor.RMSNorm(o, nil, 1e-5), find(t, l, "o_proj.weight"))
+	if e := gradcheck.Difference(l.Forward(x, nil).Float64s(), want.Float64s()); !(e <= 1e-5) {
+		t.Errorf("outputs differ by %.2g", e)
+	}
+}
+
+// ReBased's weights are (q·k)²/d over their sum.
+func TestRebasedEquation(t *testing.T) {
+	const T, D, F = 9, 4, 5
+	l, err := linattn.NewRebased(linattn.RebasedConfig{DModel: D, NumHeads: 1, FeatureDim: F})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := noise(rand.New(rand.NewPCG(5, 5)), 1, T, D)
+	project := func(name string, n int) *tensor.Tensor {
+		return tensor.MatMulT(x, find(t, l, name+"_proj.weight")).Reshape(T, n)
+	}
+	a := tensor.Scale(tensor.Square(tensor.MatMulT(l.FeatureMap.Forward(project("q", F)), l.FeatureMap.Forward(project("k", F)))), 1.0/F)
+	for i := range T {
+		clear(a.Data()[i*T+i+1 : (i+1)*T])
+	}
+	a = tensor.Div(a, tensor.AddConst(tensor.Sum(a, -1, true), 1e-5))
+	want := tensor.MatMulT(tensor.MatMul(a, project("v", D)), find(t, l, "o_proj.weight"))
+	if e := gradcheck.Difference(l.Forward(x, nil).Float64s(), want.Float64s()); !(e <= 1e-5) {
+		t.Errorf("outputs differ by %.2g", e)
+	}
+}
+
+func TestBadLinearConfigs(t *testing.T) {
+	err := func(_ any, err error) error { return err }
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{err(linattn.NewDeltaNet(linattn.DeltaNetConfig{})), "DeltaNetConfig: DModel 0"},
+		{err(linattn.NewDeltaNet(linattn.DeltaNetConfig{DModel: 8, NumHeads: -1})), "-1 heads"},
+		{err(linattn.NewDeltaNet(linattn.DeltaNetConfig{DModel: 8, ConvSize: 5000})), "ConvSize 5000"},
+		{err(linattn.NewGatedDeltaNet(linattn.GatedDeltaNetConfig{DModel: 64, NumHeads: 2, NumVHeads: 3})), "2 heads of keys, 3 of values"},
+		{err(linattn.NewGatedDeltaNet(linattn.GatedDeltaNetConfig{DModel: 64, NormEps: math.NaN()})), "NormEps NaN"},
+		{err(linattn.NewKDA(linattn.KDAConfig{DModel: 64, LowerBound: 5})), "LowerBound 5"},
+		{err(linattn.NewKDA(linattn.KDAConfig{DModel: 64, GateRank: -3})), "-3"},
+		{err(linattn.NewRetNet(linattn.RetNetConfig{DModel: 8, HeadDim: 3})), "HeadDim 3"},
+		{err(linattn.NewGLA(linattn.GLAConfig{DModel: 8, GateScale: -1})), "GateScale -1"},
+		{err(linattn.NewGLA(linattn.GLAConfig{DModel: 8, HeadDim: 1 << 40})), "channels for keys"},
+		{err(linattn.NewSimpleGLA(linattn.SimpleGLAConfig{DModel: 8, GateScale: math.Inf(1)})), "GateScale +Inf"},
+		{err(linattn.NewHGRN(linattn.HGRNConfig{DModel: 8, Expand: -2})), "Expand -2"},
+		{err(linattn.NewHGRN2(linattn.HGRN2Config{DModel: -8})), "DModel -8"},
+		{err(linattn.NewLinearAttention(linattn.LinearAttentionConfig{DModel: 8, Eps: 2})), "Eps 2"},
+		{err(linattn.NewRebased(linattn.RebasedConfig{DModel: 8, FeatureDim: 1000})), "FeatureDim 1000"},
+		{err(linattn.NewLightning(linattn.LightningConfig{DModel: 8, Layer: 3, NumLayers: 2})), "Layer 3 of 2"},
+		{err(linattn.NewLightning(linattn.LightningConfig{DModel: 8, Slopes: []float64{1, 2}})), "2 Slopes for 1 heads"},
+		{err(linattn.NewDeltaProduct(linattn.DeltaProductConfig{DModel: 64, Steps: 100})), "100 steps"},
+		{err(linattn.NewDPLR(linattn.DPLRConfig{DModel: 64, GateRank: -1})), "-1"},
+		{err(linattn.NewGSA(linattn.GSAConfig{DModel: 64, NumSlots: -1})), "NumSlots -1"},
+		{err(linattn.NewJRT(linattn.JRTConfig{DModel: 64, EncLength: -1})), "EncLength -1"},
+		{err(linattn.NewLoLCATs(linattn.LoLCATsConfig{DModel: 64, FeatureDim: -1})), "FeatureDim -1"},
+		{err(linattn.NewLoLCATs(linattn.LoLCATsConfig{DModel: 64, Window: -1})), "Window -1"},
+	} {
+		if c.err == nil || !strings.Contains(c.err.Error(), c.want) {
+			t.Errorf("error is %v, want one with %q", c.err, c.want)
+		}
 	}
 }
