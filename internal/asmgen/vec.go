@@ -46,8 +46,11 @@ func (c *vecConsts) offset(v float32) int {
 }
 
 func (g *vecGen) bytes() int {
-	if g.wide {
+	switch {
+	case g.wide:
 		return 64
+	case g.neon:
+		return 16
 	}
 	return 32
 }
