@@ -70,9 +70,14 @@ func (g *vecGen) neon2(base uint32, name string, a, d int, more string) {
 	g.i("WORD $0x%08X // %s V%d.4S, V%d.4S%s", base|uint32(a)<<5|uint32(d), name, d, a, more)
 }
 
-func (g *vecGen) frintn(a, d int) { g.neon2(0x4E218800, "FRINTN", a, d, "") }   // to the nearest integer, ties to even
-func (g *vecGen) fcvtns(a, d int) { g.neon2(0x4E21A800, "FCVTNS", a, d, "") }   // the same, as int32
-func (g *vecGen) half(a, d int)   { g.neon2(0x4F3F0400, "SSHR", a, d, ", #1") } // a >> 1
+func (g *vecGen) frintn(a, d int) { g.neon2(0x4E218800, "FRINTN", a, d, "") } // to the nearest integer, ties to even
+func (g *vecGen) fcvtns(a, d int) { g.neon2(0x4E21A800, "FCVTNS", a, d, "") } // the same, as int32
+func (g *vecGen) scvtf(a, d int)  { g.neon2(0x4E21D800, "SCVTF", a, d, "") }  // from int32
+
+// sshr: d = a >> n.
+func (g *vecGen) sshr(n, a, d int) {
+	g.neon2(0x4F000400|uint32(64-n)<<16, "SSHR", a, d, fmt.Sprintf(", #%d", n))
+}
 
 // fcmgt: d = all ones where a > b, else 0.
 func (g *vecGen) fcmgt(b, a, d int) { gemmWord3(g.file, 0x6EA0E400, "FCMGT", d, a, b) }
@@ -97,7 +102,7 @@ func (g *vecGen) neonHorner(x, q int, c ...float32) {
 // neonScale: q = q·2^n in two steps, each of which is a normal number.
 func (g *vecGen) neonScale(q, n, t int) {
 	g.fcvtns(n, n)
-	g.half(n, t)
+	g.sshr(1, n, t)
 	g.r3("VPSUBD", t, n, n)
 	for _, k := range []int{t, n} {
 		g.i("VSHL $23, V%d.S4, V%d.S4", k, k)
