@@ -1,6 +1,10 @@
 package main
 
-import "math"
+import (
+	"fmt"
+	"math"
+	"strings"
+)
 
 // This file is how vecGen and recGen print for arm64: the same bodies, with
 // amd64's names of instructions and registers standing for NEON's. Go's
@@ -8,7 +12,7 @@ import "math"
 // comment is the mnemonic (Arm ARM C7.2, forms of four float32).
 
 // neonRegs are the registers that stand for amd64's; R8 to R13 keep their names.
-// R6 and R7 are for one instruction's needs.
+// R6 is for one instruction's needs.
 var neonRegs = map[string]string{"DI": "R0", "SI": "R1", "DX": "R2", "CX": "R3", "BX": "R4", "AX": "R5"}
 
 // x is the name of a general register.
@@ -66,9 +70,14 @@ func (g *vecGen) neon2(base uint32, name string, a, d int, more string) {
 	g.i("WORD $0x%08X // %s V%d.4S, V%d.4S%s", base|uint32(a)<<5|uint32(d), name, d, a, more)
 }
 
-func (g *vecGen) frintn(a, d int) { g.neon2(0x4E218800, "FRINTN", a, d, "") }   // to the nearest integer, ties to even
-func (g *vecGen) fcvtns(a, d int) { g.neon2(0x4E21A800, "FCVTNS", a, d, "") }   // the same, as int32
-func (g *vecGen) half(a, d int)   { g.neon2(0x4F3F0400, "SSHR", a, d, ", #1") } // a >> 1
+func (g *vecGen) frintn(a, d int) { g.neon2(0x4E218800, "FRINTN", a, d, "") } // to the nearest integer, ties to even
+func (g *vecGen) fcvtns(a, d int) { g.neon2(0x4E21A800, "FCVTNS", a, d, "") } // the same, as int32
+func (g *vecGen) scvtf(a, d int)  { g.neon2(0x4E21D800, "SCVTF", a, d, "") }  // from int32
+
+// sshr: d = a >> n.
+func (g *vecGen) sshr(n, a, d int) {
+	g.neon2(0x4F000400|uint32(64-n)<<16, "SSHR", a, d, fmt.Sprintf(", #%d", n))
+}
 
 // fcmgt: d = all ones where a > b, else 0.
 func (g *vecGen) fcmgt(b, a, d int) { gemmWord3(g.file, 0x6EA0E400, "FCMGT", d, a, b) }
@@ -93,7 +102,7 @@ func (g *vecGen) neonHorner(x, q int, c ...float32) {
 // neonScale: q = q·2^n in two steps, each of which is a normal number.
 func (g *vecGen) neonScale(q, n, t int) {
 	g.fcvtns(n, n)
-	g.half(n, t)
+	g.sshr(1, n, t)
 	g.r3("VPSUBD", t, n, n)
 	for _, k := range []int{t, n} {
 		g.i("VSHL $23, V%d.S4, V%d.S4", k, k)
@@ -244,4 +253,70 @@ func (g *vecGen) move(a, d int) {
 	default:
 		g.i("VMOVAPS %s, %s", g.r(a), g.r(d))
 	}
+}
+
+// neonInstrs are amd64's instructions on general registers that op prints.
+var neonInstrs = map[string]string{"MOVQ": "MOVD", "ADDQ": "ADD", "IMULQ": "MUL", "SHLQ": "LSL", "CMPQ": "CMP",
+	"JLT": "BLT", "JEQ": "BEQ", "JNE": "BNE", "JMP": "B"}
+
+// neonOp is op: operands in memory go by way of R6.
+func (g *recGen) neonOp(name string, operands ...string) {
+	for i, o := range operands {
+		operands[i] = g.x(o)
+	}
+	last := operands[len(operands)-1]
+	switch name {
+	case "XORQ":
+		if operands[0] != last {
+			panic("XORQ only clears")
+		}
+		g.i("MOVD ZR, %s", last)
+	case "INCQ":
+		g.i("ADD $1, %s", last)
+	case "DECQ":
+		g.i("SUBS $1, %s", last)
+	case "TESTQ":
+		g.i("CMP $0, %s", last)
+	default:
+		to, ok := neonInstrs[name]
+		if !ok {
+			panic("no NEON form of " + name)
+		}
+		if name != "MOVQ" {
+			for i, o := range operands {
+				if strings.HasSuffix(o, ")") {
+					g.i("MOVD %s, R6", o)
+					operands[i] = "R6"
+				}
+			}
+		}
+		if name == "CMPQ" { // the other way around
+			operands[0], operands[1] = operands[1], operands[0]
+		}
+		g.i("%s %s", to, strings.Join(operands, ", "))
+	}
+}
+
+// neonAddr is the address off(base), or in R6 (base)(index*scale).
+func (g *recGen) neonAddr(addr string) string {
+	off, regs, _ := strings.Cut(strings.TrimSuffix(addr, ")"), "(")
+	base, index, ok := strings.Cut(regs, ")(")
+	if !ok {
+		return fmt.Sprintf("%s(%s)", off, g.x(base))
+	}
+	index, scale, _ := strings.Cut(index, "*")
+	shift, ok := map[string]string{"1": "", "4": "<<2"}[scale]
+	if !ok || off != "" {
+		panic("no NEON form of " + addr)
+	}
+	g.i("ADD %s%s, %s, R6", g.x(index), shift, g.x(base))
+	return "(R6)"
+}
+
+// neonMove moves a vector, or the one lane of a part.
+func (g *recGen) neonMove() string {
+	if g.part {
+		return "FMOVS"
+	}
+	return "FMOVQ"
 }

@@ -3,16 +3,20 @@ package main
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
-func init() { register("internal/kernel/rec/rec_amd64.s", "!purego", recAMD64) }
+func init() {
+	register("internal/kernel/rec/rec_amd64.s", "!purego", recAMD64)
+	register("internal/kernel/rec/rec_arm64.s", "!purego", recARM64)
+}
 
 // recGen prints recurrences. Every function takes the address of a struct of
-// pointers, counts and strides in bytes (internal/kernel/rec/rec_amd64.go),
+// pointers, counts and strides in bytes (internal/kernel/rec/rec_asm.go),
 // walks the tokens with DI at the struct and SI the token's number, and works
 // on one vector of channels, or some vectors side by side. The variant Part
 // works on the first lanes of one vector: its loads and stores are masked, by
-// K1 (AVX-512) or register 13 (AVX2).
+// K1 (AVX-512) or register 13 (AVX2); with NEON it is one lane.
 type recGen struct {
 	*vecGen
 	part   bool
@@ -34,9 +38,9 @@ func (g *recGen) open(name, typ string, fields ...string) {
 		g.fields[f] = 8 * i
 	}
 	g.text(g.name(name), "func "+g.name(name)+"(c *"+typ+")", 8)
-	g.i("MOVQ c+0(FP), DI")
-	g.i("LEAQ vecConsts<>(SB), AX")
-	if !g.part {
+	g.arg("c+0", "DI")
+	g.constants()
+	if !g.part || g.neon {
 		return
 	}
 	g.i("MOVQ %s, CX", g.f("lanes"))
@@ -54,7 +58,9 @@ func (g *recGen) open(name, typ string, fields ...string) {
 }
 
 func (g *recGen) close() {
-	g.i("VZEROUPPER")
+	if !g.neon {
+		g.i("VZEROUPPER")
+	}
 	g.i("RET")
 }
 
@@ -64,18 +70,30 @@ func (g *recGen) f(name string) string {
 	if !ok {
 		panic("no field " + name)
 	}
-	return fmt.Sprintf("%d(DI)", o)
+	return fmt.Sprintf("%d(%s)", o, g.x("DI"))
 }
 
 // row: reg = pointer field + token × stride field.
 func (g *recGen) row(ptr, stride, reg string) {
-	g.i("MOVQ SI, %s", reg)
-	g.i("IMULQ %s, %s", g.f(stride), reg)
-	g.i("ADDQ %s, %s", g.f(ptr), reg)
+	g.op("MOVQ", "SI", reg)
+	g.op("IMULQ", g.f(stride), reg)
+	g.op("ADDQ", g.f(ptr), reg)
+}
+
+// op prints an instruction on general registers: the source is a register, a
+// constant or a field.
+func (g *recGen) op(name string, operands ...string) {
+	if g.neon {
+		g.neonOp(name, operands...)
+		return
+	}
+	g.i("%s %s", name, strings.Join(operands, ", "))
 }
 
 func (g *recGen) load(addr string, r int) {
 	switch {
+	case g.neon:
+		g.i("%s %s, F%d", g.neonMove(), g.neonAddr(addr), r)
 	case !g.part:
 		g.i("VMOVUPS %s, %s", addr, g.r(r))
 	case g.wide:
@@ -87,6 +105,8 @@ func (g *recGen) load(addr string, r int) {
 
 func (g *recGen) store(r int, addr string) {
 	switch {
+	case g.neon:
+		g.i("%s F%d, %s", g.neonMove(), r, g.neonAddr(addr))
 	case !g.part:
 		g.i("VMOVUPS %s, %s", g.r(r), addr)
 	case g.wide:
@@ -98,26 +118,51 @@ func (g *recGen) store(r int, addr string) {
 
 // loadField loads the vector at a pointer field, by way of DX.
 func (g *recGen) loadField(name string, r int) {
-	g.i("MOVQ %s, DX", g.f(name))
+	g.op("MOVQ", g.f(name), "DX")
 	g.load("(DX)", r)
 }
 
 func (g *recGen) storeField(r int, name string) {
-	g.i("MOVQ %s, DX", g.f(name))
+	g.op("MOVQ", g.f(name), "DX")
 	g.store(r, "(DX)")
 }
 
-func (g *recGen) bcast(addr string, r int) { g.i("VBROADCASTSS %s, %s", addr, g.r(r)) }
+func (g *recGen) bcast(addr string, r int) {
+	if g.neon {
+		g.i("VLD1R %s, [V%d.S4]", g.neonAddr(addr), r)
+		return
+	}
+	g.i("VBROADCASTSS %s, %s", addr, g.r(r))
+}
+
+// align puts the loop that follows on a boundary.
+func (g *recGen) align() {
+	if g.neon {
+		g.i("PCALIGN $16")
+		return
+	}
+	g.i("PCALIGN $32")
+}
+
+// fused is d·a + add, in the register it returns: d, or with NEON add.
+func (g *recGen) fused(add, a, d int) int {
+	if g.neon {
+		g.r3("VFMADD231PS", a, d, add)
+		return add
+	}
+	g.r3("VFMADD213PS", add, a, d)
+	return d
+}
 
 // tokens loops over the tokens.
 func (g *recGen) tokens(body func()) {
 	loop := g.label("token")
-	g.i("XORQ SI, SI")
+	g.op("XORQ", "SI", "SI")
 	g.p("%s:", loop)
 	body()
-	g.i("INCQ SI")
-	g.i("CMPQ SI, %s", g.f("T"))
-	g.i("JLT %s", loop)
+	g.op("INCQ", "SI")
+	g.op("CMPQ", "SI", g.f("T"))
+	g.op("JLT", loop)
 }
 
 // exp2C are the coefficients of 2^x on [−½, ½] (Cephes, exp2f.c), highest
@@ -137,13 +182,13 @@ func (g *recGen) exp2Setup() {
 	}
 }
 
-// exp2: q = 2^x; x is overwritten, n is scratch. Below 2^−127 it is 0 with AVX2.
+// exp2: q = 2^x; x is overwritten, n is scratch. Below 2^−127 it is 0, but for AVX-512.
 func (g *recGen) exp2(x, n, q int) {
 	if g.wide {
 		g.r3("VMAXPS", x, exp2Regs+7, x)
 		g.i("VRNDSCALEPS $8, %s, %s", g.r(x), g.r(n))
 		g.r3("VSUBPS", n, x, x)
-		g.i("VMOVAPS %s, %s", g.r(exp2Regs), g.r(q))
+		g.move(exp2Regs, q)
 		for i := range exp2C[1:] {
 			g.r3("VFMADD213PS", exp2Regs+1+i, x, q)
 		}
@@ -158,7 +203,11 @@ func (g *recGen) exp2(x, n, q int) {
 	g.c3("VSUBPS", magic, n, q)
 	g.r3("VSUBPS", q, x, x)
 	g.horner(x, q, exp2C...)
-	g.i("VPSLLD $23, %s, %s", g.r(n), g.r(n))
+	if g.neon {
+		g.i("VSHL $23, V%d.S4, V%d.S4", n, n)
+	} else {
+		g.i("VPSLLD $23, %s, %s", g.r(n), g.r(n))
+	}
 	g.r3("VMULPS", n, q, q)
 }
 
@@ -172,31 +221,34 @@ func (g *recGen) selective() {
 		g.row("x", "xs", "R9")
 		g.row("b", "bs", "R10")
 		g.row("c", "cs", "R11")
-		// Rows of a wide layer lie far apart: the processor's own prefetching
-		// does not see the next ones coming.
-		g.row("y", "ys", "R12")
-		for _, a := range []struct{ stride, reg string }{{"dts", "R8"}, {"xs", "R9"}, {"ys", "R12"}} {
-			g.i("MOVQ %s, DX", g.f(a.stride))
-			g.i("PREFETCHT0 (%s)(DX*8)", a.reg)
+		if !g.neon {
+			// Rows of a wide layer lie far apart: the processor's own prefetching
+			// does not see the next ones coming.
+			g.row("y", "ys", "R12")
+			for _, a := range []struct{ stride, reg string }{{"dts", "R8"}, {"xs", "R9"}, {"ys", "R12"}} {
+				g.op("MOVQ", g.f(a.stride), "DX")
+				g.i("PREFETCHT0 (%s)(DX*8)", a.reg)
+			}
 		}
 		g.load("(R8)", 4)
 		g.load("(R9)", 5)
 		g.r3("VMULPS", 5, 7, 6)
 		g.r3("VMULPS", 5, 4, 5)
 		g.c3("VMULPS", math.Log2E, 4, 4)
-		g.i("MOVQ %s, R8", g.f("h"))
-		g.i("MOVQ %s, R9", g.f("a"))
-		g.i("MOVQ %s, R12", g.f("hs"))
-		g.i("MOVQ %s, R13", g.f("as"))
-		g.i("MOVQ %s, BX", g.f("N"))
-		g.i("XORQ CX, CX")
+		g.op("MOVQ", g.f("h"), "R8")
+		g.op("MOVQ", g.f("a"), "R9")
+		g.op("MOVQ", g.f("hs"), "R12")
+		g.op("MOVQ", g.f("as"), "R13")
+		g.op("MOVQ", g.f("N"), "BX")
+		g.op("XORQ", "CX", "CX")
 		state := g.label("state")
-		g.i("PCALIGN $32")
+		g.align()
 		g.p("%s:", state)
 		g.load("(R9)", 0)
 		g.r3("VMULPS", 4, 0, 0)
 		g.exp2(0, 1, 2)
 		g.load("(R8)", 3)
+		h := 3
 		if g.wide {
 			g.i("VMULPS.BCST (R10)(CX*4), Z5, Z0")
 			g.r3("VFMADD213PS", 0, 2, 3) // h = p·h + dt·x·B
@@ -204,16 +256,16 @@ func (g *recGen) selective() {
 		} else {
 			g.bcast("(R10)(CX*4)", 0)
 			g.r3("VMULPS", 5, 0, 0)
-			g.r3("VFMADD213PS", 0, 2, 3)
+			h = g.fused(0, 2, 3)
 			g.bcast("(R11)(CX*4)", 1)
-			g.r3("VFMADD231PS", 1, 3, 6)
+			g.r3("VFMADD231PS", 1, h, 6)
 		}
-		g.store(3, "(R8)")
-		g.i("ADDQ R12, R8")
-		g.i("ADDQ R13, R9")
-		g.i("INCQ CX")
-		g.i("CMPQ CX, BX")
-		g.i("JLT %s", state)
+		g.store(h, "(R8)")
+		g.op("ADDQ", "R12", "R8")
+		g.op("ADDQ", "R13", "R9")
+		g.op("INCQ", "CX")
+		g.op("CMPQ", "CX", "BX")
+		g.op("JLT", state)
 		g.row("y", "ys", "R8")
 		g.store(6, "(R8)")
 	})
@@ -225,21 +277,21 @@ func (g *recGen) selective() {
 func (g *recGen) selectiveKeep() {
 	g.open("selectiveKeep", "selectiveBackCall", selectiveBackFields...)
 	g.exp2Setup()
-	g.i("MOVQ %s, R9", g.f("hs"))
-	g.i("MOVQ %s, R12", g.f("ps"))
+	g.op("MOVQ", g.f("hs"), "R9")
+	g.op("MOVQ", g.f("ps"), "R12")
 	g.tokens(func() {
 		g.row("b", "bs", "R10")
-		g.i("MOVQ SI, DX")
-		g.i("SHLQ $6, DX")
+		g.op("MOVQ", "SI", "DX")
+		g.op("SHLQ", "$6", "DX")
 		for i, f := range []string{"dt", "x"} {
-			g.i("MOVQ %s, R8", g.f(f))
+			g.op("MOVQ", g.f(f), "R8")
 			g.load("(R8)(DX*1)", 4+i)
 		}
 		g.r3("VMULPS", 5, 4, 5)
 		g.c3("VMULPS", math.Log2E, 4, 4)
-		g.i("MOVQ %s, R8", g.f("h"))
-		g.i("MOVQ %s, R13", g.f("a"))
-		g.i("XORQ CX, CX")
+		g.op("MOVQ", g.f("h"), "R8")
+		g.op("MOVQ", g.f("a"), "R13")
+		g.op("XORQ", "CX", "CX")
 		state := g.label("state")
 		g.p("%s:", state)
 		g.load("(R13)", 0)
@@ -250,14 +302,13 @@ func (g *recGen) selectiveKeep() {
 		g.store(2, "(R12)")
 		g.bcast("(R10)(CX*4)", 0)
 		g.r3("VMULPS", 5, 0, 0)
-		g.r3("VFMADD213PS", 0, 2, 3)
-		g.store(3, "(R8)")
+		g.store(g.fused(0, 2, 3), "(R8)")
 		for _, r := range []string{"R8", "R9", "R12", "R13"} {
-			g.i("ADDQ $64, %s", r)
+			g.op("ADDQ", "$64", r)
 		}
-		g.i("INCQ CX")
-		g.i("CMPQ CX, %s", g.f("N"))
-		g.i("JLT %s", state)
+		g.op("INCQ", "CX")
+		g.op("CMPQ", "CX", g.f("N"))
+		g.op("JLT", state)
 	})
 	g.close()
 }
@@ -269,37 +320,37 @@ var selectiveBackFields = []string{"h", "a", "hs", "ps", "dt", "x", "dy", "ddt",
 func (g *recGen) selectiveBack() {
 	g.open("selectiveBack", "selectiveBackCall", selectiveBackFields...)
 	token, done := g.label("token"), g.label("done")
-	g.i("MOVQ %s, SI", g.f("T"))
+	g.op("MOVQ", g.f("T"), "SI")
 	g.p("%s:", token)
-	g.i("DECQ SI")
-	g.i("JLT %s", done)
+	g.op("DECQ", "SI")
+	g.op("JLT", done)
 	g.row("b", "bs", "R10")
 	g.row("c", "cs", "R11")
-	g.i("MOVQ SI, BX")
-	g.i("SHLQ $6, BX")
+	g.op("MOVQ", "SI", "BX")
+	g.op("SHLQ", "$6", "BX")
 	for i, f := range []string{"dt", "x", "dy"} {
-		g.i("MOVQ %s, R8", g.f(f))
+		g.op("MOVQ", g.f(f), "R8")
 		g.load("(R8)(BX*1)", 4+i)
 	}
 	g.r3("VMULPS", 5, 4, 7)
 	g.zero(8)
 	g.zero(9)
 	// BX: offset of the token's first state in hs and ps; AX that in db and dc.
-	g.i("MOVQ SI, AX")
-	g.i("IMULQ %s, AX", g.f("N"))
-	g.i("MOVQ AX, BX")
-	g.i("SHLQ $6, BX")
-	g.i("SHLQ $2, AX")
-	g.i("MOVQ %s, R8", g.f("hs"))
-	g.i("ADDQ BX, R8")
-	g.i("MOVQ %s, R9", g.f("ps"))
-	g.i("ADDQ BX, R9")
-	g.i("MOVQ %s, R12", g.f("db"))
-	g.i("ADDQ AX, R12")
-	g.i("MOVQ %s, R13", g.f("dc"))
-	g.i("ADDQ AX, R13")
-	g.i("XORQ CX, CX") // 64 × the state
-	g.i("XORQ AX, AX")
+	g.op("MOVQ", "SI", "AX")
+	g.op("IMULQ", g.f("N"), "AX")
+	g.op("MOVQ", "AX", "BX")
+	g.op("SHLQ", "$6", "BX")
+	g.op("SHLQ", "$2", "AX")
+	g.op("MOVQ", g.f("hs"), "R8")
+	g.op("ADDQ", "BX", "R8")
+	g.op("MOVQ", g.f("ps"), "R9")
+	g.op("ADDQ", "BX", "R9")
+	g.op("MOVQ", g.f("db"), "R12")
+	g.op("ADDQ", "AX", "R12")
+	g.op("MOVQ", g.f("dc"), "R13")
+	g.op("ADDQ", "AX", "R13")
+	g.op("XORQ", "CX", "CX") // 64 × the state
+	g.op("XORQ", "AX", "AX")
 	state := g.label("state")
 	g.p("%s:", state)
 	g.load("(R9)", 1)
@@ -307,7 +358,7 @@ func (g *recGen) selectiveBack() {
 	g.r3("VMULPS", 1, 0, 0)   // p h
 	g.bcast("(R10)(AX*4)", 2) // B
 	g.bcast("(R11)(AX*4)", 3) // C
-	g.i("MOVQ %s, DX", g.f("gh"))
+	g.op("MOVQ", g.f("gh"), "DX")
 	g.load("(DX)(CX*1)", 10)
 	g.r3("VFMADD231PS", 6, 3, 10) // G = g + C dy
 	g.r3("VMULPS", 7, 2, 3)
@@ -320,14 +371,47 @@ func (g *recGen) selectiveBack() {
 	g.r3("VADDPS", 2, 9, 9)
 	g.r3("VFMADD231PS", 5, 2, 8)
 	g.r3("VMULPS", 10, 0, 0) // G p h
-	g.i("MOVQ %s, DX", g.f("a"))
+	g.op("MOVQ", g.f("a"), "DX")
 	g.load("(DX)(CX*1)", 1)
 	g.r3("VFMADD231PS", 1, 0, 8)
-	g.i("MOVQ %s, DX", g.f("da"))
+	g.op("MOVQ", g.f("da"), "DX")
 	g.load("(DX)(CX*1)", 1)
 	g.r3("VFMADD231PS", 4, 0, 1)
 	g.store(1, "(DX)(CX*1)")
-	// Both sums over the lanes at once: 11 for dB, 3 for dC.
+	g.addLanes()
+	g.op("ADDQ", "$64", "R8")
+	g.op("ADDQ", "$64", "R9")
+	g.op("ADDQ", "$4", "R12")
+	g.op("ADDQ", "$4", "R13")
+	g.op("ADDQ", "$64", "CX")
+	g.op("INCQ", "AX")
+	g.op("CMPQ", "AX", g.f("N"))
+	g.op("JLT", state)
+	g.op("MOVQ", "SI", "BX")
+	g.op("SHLQ", "$6", "BX")
+	for i, f := range []string{"ddt", "dx"} {
+		g.op("MOVQ", g.f(f), "R8")
+		g.store(8+i, "(R8)(BX*1)")
+	}
+	g.op("JMP", token)
+	g.p("%s:", done)
+	g.close()
+}
+
+// addLanes adds the sum of register 11's lanes to what R12 points at, that of
+// register 3's to what R13 does. Scratch 0 and 12.
+func (g *recGen) addLanes() {
+	if g.neon {
+		gemmFADDP(g.file, 11, 11, 3)
+		gemmFADDP(g.file, 11, 11, 11) // both sums
+		g.i("VDUP V11.S[1], V12.S4")
+		for i, p := range []string{"R12", "R13"} {
+			g.i("FMOVS (%s), F0", p)
+			g.i("FADDS F%d, F0, F0", 11+i)
+			g.i("FMOVS F0, (%s)", p)
+		}
+		return
+	}
 	for _, r := range []int{11, 3} {
 		if g.wide {
 			g.i("VEXTRACTF64X4 $1, Z%d, Y12", r)
@@ -343,23 +427,6 @@ func (g *recGen) selectiveBack() {
 	g.i("VMOVSHDUP X11, X11")
 	g.i("VADDSS (R13), X11, X0")
 	g.i("VMOVSS X0, (R13)")
-	g.i("ADDQ $64, R8")
-	g.i("ADDQ $64, R9")
-	g.i("ADDQ $4, R12")
-	g.i("ADDQ $4, R13")
-	g.i("ADDQ $64, CX")
-	g.i("INCQ AX")
-	g.i("CMPQ AX, %s", g.f("N"))
-	g.i("JLT %s", state)
-	g.i("MOVQ SI, BX")
-	g.i("SHLQ $6, BX")
-	for i, f := range []string{"ddt", "dx"} {
-		g.i("MOVQ %s, R8", g.f(f))
-		g.store(8+i, "(R8)(BX*1)")
-	}
-	g.i("JMP %s", token)
-	g.p("%s:", done)
-	g.close()
 }
 
 // reads are the moments at which the output reads the state.
@@ -371,9 +438,12 @@ const (
 
 // matrix prints the recurrence on a matrix state, width vectors of columns at
 // a time. Registers: z 0…, o 4…, decay 8, b 9, k 10, q 11, state 12, v 16… or
-// (one of them) 14.
+// (one of them) 14. One whole vector has its own name: amd64 takes a part for it.
 func (g *recGen) matrix(width int, rankOne bool, read string) {
 	name := "matrix"
+	if width == 1 && !g.part {
+		name += "Vector"
+	}
 	if rankOne {
 		name += "RankOne"
 	}
@@ -391,34 +461,35 @@ func (g *recGen) matrix(width int, rankOne bool, read string) {
 		if read != readNever {
 			g.row("q", "qs", "R9")
 		}
-		g.i("MOVQ %s, AX", g.f("ss"))
-		g.i("MOVQ %s, BX", g.f("K"))
+		g.op("MOVQ", g.f("ss"), "AX")
+		g.op("MOVQ", g.f("K"), "BX")
 		if rankOne {
 			g.row("a", "as", "R12")
 			g.row("b", "bs", "R13")
 			for j := range width {
 				g.zero(z + j)
 			}
-			g.i("MOVQ %s, R8", g.f("s"))
-			g.i("XORQ CX, CX")
+			g.op("MOVQ", g.f("s"), "R8")
+			g.op("XORQ", "CX", "CX")
 			loop := g.label("correct")
-			g.i("PCALIGN $32")
+			g.align()
 			g.p("%s:", loop)
 			g.bcast("(R12)(CX*4)", b)
 			for j := range width {
-				if g.part {
+				if g.part || g.neon {
 					g.load(at("R8", j), s)
 					g.r3("VFMADD231PS", s, b, z+j)
 				} else {
 					g.i("VFMADD231PS %s, %s, %s", at("R8", j), g.r(b), g.r(z+j))
 				}
 			}
-			g.i("ADDQ AX, R8")
-			g.i("INCQ CX")
-			g.i("CMPQ CX, BX")
-			g.i("JLT %s", loop)
+			g.op("ADDQ", "AX", "R8")
+			g.op("INCQ", "CX")
+			g.op("CMPQ", "CX", "BX")
+			g.op("JLT", loop)
 		}
-		if g.wide || width == 1 {
+		few := !g.wide && !g.neon && width > 1 // registers: v stays in memory
+		if !few {
 			for j := range width {
 				g.load(at("DX", j), v+j)
 			}
@@ -428,11 +499,11 @@ func (g *recGen) matrix(width int, rankOne bool, read string) {
 				g.zero(o + j)
 			}
 		}
-		g.i("MOVQ %s, R8", g.f("s"))
-		g.i("MOVQ %s, R12", g.f("dstep"))
-		g.i("XORQ CX, CX")
+		g.op("MOVQ", g.f("s"), "R8")
+		g.op("MOVQ", g.f("dstep"), "R12")
+		g.op("XORQ", "CX", "CX")
 		loop := g.label("row")
-		g.i("PCALIGN $32")
+		g.align()
 		g.p("%s:", loop)
 		g.bcast("(R11)", d)
 		g.bcast("(R10)(CX*4)", k)
@@ -451,21 +522,21 @@ func (g *recGen) matrix(width int, rankOne bool, read string) {
 			if rankOne {
 				g.r3("VFMADD231PS", z+j, b, s)
 			}
-			if g.wide || width == 1 {
-				g.r3("VFMADD231PS", v+j, k, s)
-			} else {
+			if few {
 				g.i("VFMADD231PS %s, %s, %s", at("DX", j), g.r(k), g.r(s))
+			} else {
+				g.r3("VFMADD231PS", v+j, k, s)
 			}
 			g.store(s, at("R8", j))
 			if read == readAfter {
 				g.r3("VFMADD231PS", s, q, o+j)
 			}
 		}
-		g.i("ADDQ AX, R8")
-		g.i("ADDQ R12, R11")
-		g.i("INCQ CX")
-		g.i("CMPQ CX, BX")
-		g.i("JLT %s", loop)
+		g.op("ADDQ", "AX", "R8")
+		g.op("ADDQ", "R12", "R11")
+		g.op("INCQ", "CX")
+		g.op("CMPQ", "CX", "BX")
+		g.op("JLT", loop)
 		if read != readNever {
 			g.row("o", "os", "R8")
 			for j := range width {
@@ -487,10 +558,10 @@ func (g *recGen) conv(width int, silu bool) {
 	const past, taps = 6, 9
 	bias := 14
 	rows := func(ptr, stride string, n int, f func(r int)) {
-		g.i("MOVQ %s, R8", g.f(ptr))
+		g.op("MOVQ", g.f(ptr), "R8")
 		for i := range n {
 			f(i)
-			g.i("ADDQ %s, R8", g.f(stride))
+			g.op("ADDQ", g.f(stride), "R8")
 		}
 	}
 	rows("state", "ss", width-1, func(i int) { g.load("(R8)", past+i) })
@@ -500,7 +571,7 @@ func (g *recGen) conv(width int, silu bool) {
 		g.row("x", "xs", "R8")
 		g.row("dst", "dsts", "R9")
 		g.load("(R8)", 1)
-		g.i("VMOVAPS %s, %s", g.r(bias), g.r(0))
+		g.move(bias, 0)
 		for i := range width - 1 {
 			g.r3("VFMADD231PS", past+i, taps+i, 0)
 		}
@@ -510,7 +581,7 @@ func (g *recGen) conv(width int, silu bool) {
 			if i == width-2 {
 				from = 1
 			}
-			g.i("VMOVAPS %s, %s", g.r(from), g.r(past+i))
+			g.move(from, past+i)
 		}
 		if silu {
 			g.silu(0)
@@ -531,7 +602,7 @@ func (g *recGen) wkv4() {
 	// pair: 1 = e^(x−q), 2 = e^(y−q), q = max(x, y), one of which is 1. Scratch 0, 3, 4, 5.
 	pair := func(x, y int) {
 		g.r3("VSUBPS", y, x, 0) // d = x − y
-		g.i("VMOVAPS %s, %s", g.r(0), g.r(5))
+		g.move(0, 5)
 		g.and(0, 0, absMask)
 		g.not(0, 0, signBit)
 		g.exp(0, 3, 1, 4) // e^−|d|
@@ -574,14 +645,14 @@ func (g *recGen) complex() {
 		g.row("x", "xs", "R8")
 		g.load("(R8)", x)
 		g.zero(y)
-		g.i("MOVQ %s, BX", g.f("N"))
-		g.i("XORQ CX, CX") // offset of the mode
+		g.op("MOVQ", g.f("N"), "BX")
+		g.op("XORQ", "CX", "CX") // offset of the mode
 		mode, done := g.label("mode"), g.label("done")
-		g.i("TESTQ BX, BX")
-		g.i("JEQ %s", done)
+		g.op("TESTQ", "BX", "BX")
+		g.op("JEQ", done)
 		g.p("%s:", mode)
 		in := func(field string, r int) {
-			g.i("MOVQ %s, DX", g.f(field))
+			g.op("MOVQ", g.f(field), "DX")
 			g.load("(DX)(CX*1)", r)
 		}
 		in("sre", sr)
@@ -600,16 +671,16 @@ func (g *recGen) complex() {
 			field string
 			r     int
 		}{{"sre", u}, {"sim", v}} {
-			g.i("MOVQ %s, DX", g.f(s.field))
+			g.op("MOVQ", g.f(s.field), "DX")
 			g.store(s.r, "(DX)(CX*1)")
 		}
 		in("cre", t)
 		g.r3("VFMADD231PS", u, t, y)
 		in("cim", t)
 		g.r3("VFNMADD231PS", v, t, y)
-		g.i("ADDQ %s, CX", g.f("stride"))
-		g.i("DECQ BX")
-		g.i("JNE %s", mode)
+		g.op("ADDQ", g.f("stride"), "CX")
+		g.op("DECQ", "BX")
+		g.op("JNE", mode)
 		g.p("%s:", done)
 		g.r3("VADDPS", y, y, y)
 		g.r3("VFMADD231PS", x, d, y)
@@ -641,28 +712,44 @@ func recAMD64(f *file) {
 	for _, wide := range []bool{true, false} {
 		for _, part := range []bool{false, true} {
 			g := &recGen{vecGen: &vecGen{f, wide, false, consts}, part: part}
-			g.selective()
-			if !part {
-				g.selectiveKeep()
-				g.selectiveBack()
-			}
-			width := 4
 			if part {
-				width = 1
+				g.all(1)
+			} else {
+				g.all(4)
 			}
-			for _, rankOne := range []bool{false, true} {
-				for _, read := range []string{readNever, readAfter, readBefore} {
-					g.matrix(width, rankOne, read)
-				}
-			}
-			for w := 2; w <= 4; w++ {
-				g.conv(w, false)
-				g.conv(w, true)
-			}
-			g.wkv4()
-			g.complex()
-			g.diagonal()
 		}
 	}
 	consts.table(f)
+}
+
+func recARM64(f *file) {
+	consts := &vecConsts{at: map[uint32]int{}}
+	g := &recGen{vecGen: &vecGen{f, false, true, consts}}
+	g.all(4, 1)
+	g.part = true
+	g.all(1)
+	consts.neonTable(f)
+}
+
+// all prints every function; those on a matrix state once for each number of vectors.
+func (g *recGen) all(widths ...int) {
+	g.selective()
+	if !g.part {
+		g.selectiveKeep()
+		g.selectiveBack()
+	}
+	for _, width := range widths {
+		for _, rankOne := range []bool{false, true} {
+			for _, read := range []string{readNever, readAfter, readBefore} {
+				g.matrix(width, rankOne, read)
+			}
+		}
+	}
+	for w := 2; w <= 4; w++ {
+		g.conv(w, false)
+		g.conv(w, true)
+	}
+	g.wkv4()
+	g.complex()
+	g.diagonal()
 }

@@ -4,50 +4,10 @@ package rec
 
 import "github.com/subquad/subquad/hw"
 
-// The assembly is printed by internal/asmgen/rec.go. A function gets a struct
-// of pointers, counts and strides in bytes, whose layout the generator repeats;
-// "Part" works on the first lanes channels (or columns) of one vector.
-
-var useAVX512, useAVX2 bool
+var useAsm, useAVX512 bool
 
 func init() {
-	hw.OnLevel(func(l hw.Level) { useAVX512, useAVX2 = l.Has(hw.AVX512), l.Has(hw.AVX2) })
-}
-
-type selectiveCall struct {
-	h, a, dt, x, y, b, c, d            *float32
-	T, N                               int
-	hs, as, dts, xs, ys, bs, cs, lanes int
-}
-
-type matrixCall struct {
-	s, q, k, d, a, b, v, o                       *float32
-	T, K                                         int
-	ss, qs, ks, ds, as, bs, vs, os, dstep, lanes int
-}
-
-type convCall struct {
-	dst, x, w, bias, state  *float32
-	T                       int
-	dsts, xs, ws, ss, lanes int
-}
-
-type wkv4Call struct {
-	aa, bb, pp, w, u, k, v, o *float32
-	T                         int
-	ks, vs, os, lanes         int
-}
-
-type complexCall struct {
-	sre, sim, are, aim, bre, bim, cre, cim, d, x, y *float32
-	T, N                                            int
-	stride, xs, ys, lanes                           int
-}
-
-type diagonalCall struct {
-	a, b, h, state    *float32
-	T                 int
-	as, bs, hs, lanes int
+	hw.OnLevel(func(l hw.Level) { useAsm, useAVX512 = l.Has(hw.AVX2), l.Has(hw.AVX512) })
 }
 
 // width is the number of floats in a vector.
@@ -58,311 +18,112 @@ func width() int {
 	return 8
 }
 
-// zeros stands for a row of channels that is not given, ones for a decay that is not.
-var (
-	zeros [16]float32
-	one   float32 = 1
-)
-
-// at is the address of s[i], or of zeros where there is no s.
-func at(s []float32, i int) *float32 {
-	if i >= len(s) {
-		return &zeros[0]
-	}
-	return &s[i]
-}
-
-// vectors calls f for each vector of the n channels, the last of which may be a part of one.
-// It is inlined, and f with it, so that nothing escapes.
-func lanesOf(c, n int) (lanes int, part bool) {
+// channels is how many of n channels the next call takes, and whether that is a part of a vector.
+func channels(n int) (lanes int, part bool) {
 	w := width()
-	return min(w, n-c), n-c < w
+	return min(w, n), n < w
 }
 
-// selectiveLocal is the largest number of states of a channel that selective
-// keeps side by side: rows of a wide state may all fall on one cache set.
-const selectiveLocal = 32
-
-func selective(a *SelectiveArgs) {
-	if !useAVX2 || a.N == 0 {
-		selectiveGeneric(a)
-		return
-	}
-	c := selectiveCall{T: a.T, N: a.N, b: at(a.B, 0), c: at(a.C, 0), dts: 4 * a.DtStride, xs: 4 * a.XStride, ys: 4 * a.YStride, bs: 4 * a.BStride, cs: 4 * a.CStride}
-	ldh, lda := or(a.HStride, a.E), or(a.AStride, a.E)
-	var hbuf, abuf [selectiveLocal * 16]float32
-	local := a.T >= 8 && a.N <= selectiveLocal
-	for e := 0; e < a.E; e += width() {
-		n, part := lanesOf(e, a.E)
-		c.lanes = n
-		c.dt, c.x, c.y, c.d = &a.Dt[e], &a.X[e], &a.Y[e], at(a.D, e)
-		if local {
-			copyRows(hbuf[:], 16, a.H[e:], ldh, a.N, n)
-			copyRows(abuf[:], 16, a.A[e:], lda, a.N, n)
-			c.h, c.a, c.hs, c.as = &hbuf[0], &abuf[0], 64, 64
-		} else {
-			c.h, c.a, c.hs, c.as = &a.H[e], &a.A[e], 4*ldh, 4*lda
-		}
-		switch {
-		case useAVX512 && part:
-			selectiveAVX512Part(&c)
-		case useAVX512:
-			selectiveAVX512(&c)
-		case part:
-			selectiveAVX2Part(&c)
-		default:
-			selectiveAVX2(&c)
-		}
-		if local {
-			copyRows(a.H[e:], ldh, hbuf[:], 16, a.N, n)
-		}
-	}
-}
-
-func matrix(a *MatrixArgs) {
-	if !useAVX2 || a.K == 0 {
-		matrixGeneric(a)
-		return
-	}
-	c := matrixCall{T: a.T, K: a.K, k: &a.Kk[0], d: &one,
-		ss: 4 * or(a.SStride, a.V), ks: 4 * a.KStride, vs: 4 * a.VStride}
-	if a.D != nil {
-		c.d, c.ds = &a.D[0], 4*a.DStride
-		if !a.DScalar {
-			c.dstep = 4
-		}
-	}
-	if a.A != nil {
-		c.a, c.b, c.as, c.bs = &a.A[0], &a.B[0], 4*a.AStride, 4*a.BStride
-	}
-	if a.O != nil {
-		c.q, c.qs, c.os = &a.Q[0], 4*a.QStride, 4*a.OStride
-	}
+// columns is how many of n columns the next call of matrixAsm takes: four vectors, or at most one.
+func columns(n int) int {
 	w := width()
-	for j := 0; j < a.V; {
-		c.s, c.v = &a.S[j], &a.Vv[j]
-		if a.O != nil {
-			c.o = &a.O[j]
-		}
-		wide := a.V-j >= 4*w
-		c.lanes = min(w, a.V-j)
-		read := 0
-		if a.O != nil {
-			read = 1
-			if a.ReadBefore {
-				read = 2
-			}
-		}
-		switch {
-		case useAVX512 && wide:
-			matrixAVX512(&c, a.A != nil, read)
-		case useAVX512:
-			matrixAVX512Part(&c, a.A != nil, read)
-		case wide:
-			matrixAVX2(&c, a.A != nil, read)
-		default:
-			matrixAVX2Part(&c, a.A != nil, read)
-		}
-		if wide {
-			j += 4 * w
-		} else {
-			j += w
-		}
+	if n >= 4*w {
+		return 4 * w
+	}
+	return min(w, n)
+}
+
+func selectiveAsm(c *selectiveCall, part bool) {
+	switch {
+	case useAVX512 && part:
+		selectiveAVX512Part(c)
+	case useAVX512:
+		selectiveAVX512(c)
+	case part:
+		selectiveAVX2Part(c)
+	default:
+		selectiveAVX2(c)
 	}
 }
 
-func matrixBack(a *MatrixArgs, g *MatrixGrads, t int, s, next []float32) {
-	matrixBackGeneric(a, g, t, s, next)
-}
-
-type selectiveBackCall struct {
-	h, a, hs, ps, dt, x, dy, ddt, dx, gh, da, b, c, db, dc *float32
-	T, N, bs, cs                                           int
-}
-
-// selectiveBack is selectiveBackGeneric on rows of 16 channels side by side,
-// missing ones zero.
-func selectiveBack(a *SelectiveArgs, g *SelectiveGrads) {
-	if !useAVX2 || a.N == 0 {
-		selectiveBackGeneric(a, g)
-		return
-	}
-	const L = selectiveLanes
-	T, N := a.T, a.N
-	rest := g.Scratch
-	take := func(n int) []float32 { s := rest[:n:n]; rest = rest[n:]; return s }
-	hs, ps := take(T*N*L), take(T*N*L)
-	dt, x, dy, ddt, dx := take(T*L), take(T*L), take(T*L), take(T*L), take(T*L)
-	al, gh, da := take(N*L), take(N*L), take(N*L)
-	db, dc := take(T*N), take(T*N)
-	clear(db)
-	clear(dc)
-	ldh, lda := or(a.HStride, a.E), or(a.AStride, a.E)
-	ldgh, ldga := or(g.HStride, a.E), or(g.AStride, a.E)
-	for e := 0; e < a.E; e += L {
-		w := min(L, a.E-e)
-		if w < L {
-			for _, s := range [...][]float32{dt, x, dy, al, gh} {
-				clear(s)
-			}
-		}
-		copyRows(dt, L, a.Dt[e:], a.DtStride, T, w)
-		copyRows(x, L, a.X[e:], a.XStride, T, w)
-		copyRows(dy, L, g.Y[e:], g.YStride, T, w)
-		copyRows(al, L, a.A[e:], lda, N, w)
-		copyRows(gh, L, g.H[e:], ldgh, N, w)
-		clear(da)
-		copyRows(da, L, a.H[e:], ldh, N, w) // the running state, for now
-		c := selectiveBackCall{hs: &hs[0], ps: &ps[0], T: T, N: N, b: at(a.B, 0), c: at(a.C, 0), bs: 4 * a.BStride, cs: 4 * a.CStride, db: &db[0], dc: &dc[0]}
-		for l := 0; l < L; l += width() {
-			c.h, c.a, c.hs, c.ps = &da[l], &al[l], &hs[l], &ps[l]
-			c.dt, c.x = &dt[l], &x[l]
-			if useAVX512 {
-				selectiveKeepAVX512(&c)
-			} else {
-				selectiveKeepAVX2(&c)
-			}
-		}
-		clear(da)
-		for l := 0; l < L; l += width() {
-			c.a, c.hs, c.ps, c.gh, c.da = &al[l], &hs[l], &ps[l], &gh[l], &da[l]
-			c.dt, c.x, c.dy, c.ddt, c.dx = &dt[l], &x[l], &dy[l], &ddt[l], &dx[l]
-			if useAVX512 {
-				selectiveBackAVX512(&c)
-			} else {
-				selectiveBackAVX2(&c)
-			}
-		}
-		copyRows(g.H[e:], ldgh, gh, L, N, w)
-		if g.A != nil {
-			for n := range N {
-				axpy(g.A[n*ldga+e:][:w], 1, da[n*L:])
-			}
-		}
-		for t := range T {
-			if g.Dt != nil {
-				axpy(g.Dt[t*g.DtStride+e:][:w], 1, ddt[t*L:])
-			}
-			dyr, xr, dtr := dy[t*L:][:w], x[t*L:][:w], dt[t*L:][:w]
-			if g.X != nil {
-				to := g.X[t*g.XStride+e:][:w]
-				for l, v := range dx[t*L:][:w] {
-					to[l] += v * dtr[l]
-				}
-				if a.D != nil {
-					for l, d := range a.D[e:][:w] {
-						to[l] += d * dyr[l]
-					}
-				}
-			}
-			if g.D != nil {
-				for l, d := range g.D[e:][:w] {
-					g.D[e+l] = d + dyr[l]*xr[l]
-				}
-			}
-		}
-	}
-	for t := range T {
-		if g.B != nil {
-			axpy(g.B[t*g.BStride:][:N], 1, db[t*N:])
-		}
-		if g.C != nil {
-			axpy(g.C[t*g.CStride:][:N], 1, dc[t*N:])
-		}
+func diagonalAsm(c *diagonalCall, part bool) {
+	switch {
+	case useAVX512 && part:
+		diagonalAVX512Part(c)
+	case useAVX512:
+		diagonalAVX512(c)
+	case part:
+		diagonalAVX2Part(c)
+	default:
+		diagonalAVX2(c)
 	}
 }
 
-func diagonal(a *DiagonalArgs) {
-	if !useAVX2 {
-		diagonalGeneric(a)
-		return
-	}
-	c := diagonalCall{T: a.T, as: 4 * a.AStride, bs: 4 * a.BStride, hs: 4 * a.HStride}
-	for i := 0; i < a.C; i += width() {
-		n, part := lanesOf(i, a.C)
-		c.lanes = n
-		c.a, c.b, c.h, c.state = &a.A[i], &a.B[i], &a.H[i], &a.State[i]
-		switch {
-		case useAVX512 && part:
-			diagonalAVX512Part(&c)
-		case useAVX512:
-			diagonalAVX512(&c)
-		case part:
-			diagonalAVX2Part(&c)
-		default:
-			diagonalAVX2(&c)
-		}
+func complexAsm(c *complexCall, part bool) {
+	switch {
+	case useAVX512 && part:
+		complexAVX512Part(c)
+	case useAVX512:
+		complexAVX512(c)
+	case part:
+		complexAVX2Part(c)
+	default:
+		complexAVX2(c)
 	}
 }
 
-func complexDiagonal(a *ComplexArgs) {
-	if !useAVX2 {
-		complexGeneric(a)
-		return
-	}
-	c := complexCall{T: a.T, N: a.N, stride: 4 * or(a.Stride, a.C), xs: 4 * a.XStride, ys: 4 * a.YStride}
-	for i := 0; i < a.C; i += width() {
-		n, part := lanesOf(i, a.C)
-		c.lanes = n
-		c.sre, c.sim, c.are, c.aim = at(a.SRe, i), at(a.SIm, i), at(a.ARe, i), at(a.AIm, i)
-		c.bre, c.bim, c.cre, c.cim = at(a.BRe, i), at(a.BIm, i), at(a.CRe, i), at(a.CIm, i)
-		c.d, c.x, c.y = at(a.D, i), &a.X[i], &a.Y[i]
-		switch {
-		case useAVX512 && part:
-			complexAVX512Part(&c)
-		case useAVX512:
-			complexAVX512(&c)
-		case part:
-			complexAVX2Part(&c)
-		default:
-			complexAVX2(&c)
-		}
+func wkv4Asm(c *wkv4Call, part bool) {
+	switch {
+	case useAVX512 && part:
+		wkv4AVX512Part(c)
+	case useAVX512:
+		wkv4AVX512(c)
+	case part:
+		wkv4AVX2Part(c)
+	default:
+		wkv4AVX2(c)
 	}
 }
 
-func wkv4(a *WKV4Args) {
-	if !useAVX2 {
-		wkv4Generic(a)
-		return
-	}
-	c := wkv4Call{T: a.T, ks: 4 * a.KStride, vs: 4 * a.VStride, os: 4 * a.OStride}
-	for i := 0; i < a.C; i += width() {
-		n, part := lanesOf(i, a.C)
-		c.lanes = n
-		c.aa, c.bb, c.pp, c.w, c.u = &a.AA[i], &a.BB[i], &a.PP[i], &a.W[i], &a.U[i]
-		c.k, c.v, c.o = &a.K[i], &a.V[i], &a.O[i]
-		switch {
-		case useAVX512 && part:
-			wkv4AVX512Part(&c)
-		case useAVX512:
-			wkv4AVX512(&c)
-		case part:
-			wkv4AVX2Part(&c)
-		default:
-			wkv4AVX2(&c)
-		}
+func selectiveKeepAsm(c *selectiveBackCall) {
+	if useAVX512 {
+		selectiveKeepAVX512(c)
+	} else {
+		selectiveKeepAVX2(c)
 	}
 }
 
-func conv(a *ConvArgs) {
-	if !useAVX2 || a.Width < 2 || a.Width > 4 {
-		convGeneric(a)
-		return
+func selectiveBackAsm(c *selectiveBackCall) {
+	if useAVX512 {
+		selectiveBackAVX512(c)
+	} else {
+		selectiveBackAVX2(c)
 	}
-	c := convCall{T: a.T, dsts: 4 * a.DstStride, xs: 4 * a.XStride, ws: 4 * or(a.WeightStride, a.C), ss: 4 * or(a.StateStride, a.C)}
-	for i := 0; i < a.C; i += width() {
-		n, part := lanesOf(i, a.C)
-		c.lanes = n
-		c.dst, c.x, c.w, c.bias, c.state = &a.Dst[i], &a.X[i], &a.Weights[i], at(a.Bias, i), &a.State[i]
-		switch {
-		case useAVX512 && part:
-			convAVX512Part(&c, a.Width, a.SiLU)
-		case useAVX512:
-			convAVX512(&c, a.Width, a.SiLU)
-		case part:
-			convAVX2Part(&c, a.Width, a.SiLU)
-		default:
-			convAVX2(&c, a.Width, a.SiLU)
-		}
+}
+
+func matrixAsm(c *matrixCall, rankOne bool, read int) {
+	wide := c.lanes > width()
+	switch {
+	case useAVX512 && wide:
+		matrixAVX512(c, rankOne, read)
+	case useAVX512:
+		matrixAVX512Part(c, rankOne, read)
+	case wide:
+		matrixAVX2(c, rankOne, read)
+	default:
+		matrixAVX2Part(c, rankOne, read)
+	}
+}
+
+func convAsm(c *convCall, width int, silu, part bool) {
+	switch {
+	case useAVX512 && part:
+		convAVX512Part(c, width, silu)
+	case useAVX512:
+		convAVX512(c, width, silu)
+	case part:
+		convAVX2Part(c, width, silu)
+	default:
+		convAVX2(c, width, silu)
 	}
 }

@@ -2,20 +2,87 @@
 
 package rec
 
-func matrix(a *MatrixArgs) { matrixGeneric(a) }
+import "github.com/subquad/subquad/hw"
 
-func matrixBack(a *MatrixArgs, g *MatrixGrads, t int, s, next []float32) {
-	matrixBackGeneric(a, g, t, s, next)
+var useAsm bool
+
+func init() {
+	hw.OnLevel(func(l hw.Level) { useAsm = l.Has(hw.NEON) })
 }
 
-func selective(a *SelectiveArgs) { selectiveGeneric(a) }
+// width is the number of floats in a vector.
+func width() int { return 4 }
 
-func selectiveBack(a *SelectiveArgs, g *SelectiveGrads) { selectiveBackGeneric(a, g) }
+// channels is how many of n channels the next call takes, and whether that is a part of a vector.
+func channels(n int) (lanes int, part bool) {
+	if n < 4 {
+		return 1, true
+	}
+	return 4, false
+}
 
-func diagonal(a *DiagonalArgs) { diagonalGeneric(a) }
+// columns is how many of n columns the next call of matrixAsm takes: four vectors, one, or one column.
+func columns(n int) int {
+	switch {
+	case n >= 16:
+		return 16
+	case n >= 4:
+		return 4
+	}
+	return 1
+}
 
-func complexDiagonal(a *ComplexArgs) { complexGeneric(a) }
+func selectiveAsm(c *selectiveCall, part bool) {
+	if part {
+		selectiveNEONPart(c)
+	} else {
+		selectiveNEON(c)
+	}
+}
 
-func wkv4(a *WKV4Args) { wkv4Generic(a) }
+func diagonalAsm(c *diagonalCall, part bool) {
+	if part {
+		diagonalNEONPart(c)
+	} else {
+		diagonalNEON(c)
+	}
+}
 
-func conv(a *ConvArgs) { convGeneric(a) }
+func complexAsm(c *complexCall, part bool) {
+	if part {
+		complexNEONPart(c)
+	} else {
+		complexNEON(c)
+	}
+}
+
+func wkv4Asm(c *wkv4Call, part bool) {
+	if part {
+		wkv4NEONPart(c)
+	} else {
+		wkv4NEON(c)
+	}
+}
+
+func selectiveKeepAsm(c *selectiveBackCall) { selectiveKeepNEON(c) }
+
+func selectiveBackAsm(c *selectiveBackCall) { selectiveBackNEON(c) }
+
+func matrixAsm(c *matrixCall, rankOne bool, read int) {
+	switch c.lanes {
+	case 16:
+		matrixNEON(c, rankOne, read)
+	case 4:
+		matrixVectorNEON(c, rankOne, read)
+	default:
+		matrixNEONPart(c, rankOne, read)
+	}
+}
+
+func convAsm(c *convCall, width int, silu, part bool) {
+	if part {
+		convNEONPart(c, width, silu)
+	} else {
+		convNEON(c, width, silu)
+	}
+}

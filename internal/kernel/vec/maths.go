@@ -35,6 +35,18 @@ func ExpSub(dst, x []float32, m float32) float32 {
 
 // Log: dst[i] = ln x[i].
 func Log(dst, x []float32) {
+	x = x[:len(dst)]
+	if !useAsm {
+		logGeneric(dst, x)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		logAsm(&dst[0], &x[0], n)
+		dst, x = dst[n:], x[n:]
+	}
+}
+
+func logGeneric(dst, x []float32) {
 	for i, v := range x[:len(dst)] {
 		dst[i] = float32(math.Log(float64(v)))
 	}
@@ -42,6 +54,18 @@ func Log(dst, x []float32) {
 
 // Log1p: dst[i] = ln(1 + x[i]).
 func Log1p(dst, x []float32) {
+	x = x[:len(dst)]
+	if !useAsm {
+		log1pGeneric(dst, x)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		log1pAsm(&dst[0], &x[0], n)
+		dst, x = dst[n:], x[n:]
+	}
+}
+
+func log1pGeneric(dst, x []float32) {
 	for i, v := range x[:len(dst)] {
 		dst[i] = float32(math.Log1p(float64(v)))
 	}
@@ -108,6 +132,18 @@ func tanhGeneric(dst, x []float32) {
 
 // GELU: dst[i] = x[i] Φ(x[i]), with the exact Φ.
 func GELU(dst, x []float32) {
+	x = x[:len(dst)]
+	if !useAsm {
+		geluGeneric(dst, x)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		geluAsm(&dst[0], &x[0], n)
+		dst, x = dst[n:], x[n:]
+	}
+}
+
+func geluGeneric(dst, x []float32) {
 	for i, v := range x[:len(dst)] {
 		a := float64(v)
 		if a < -40 {

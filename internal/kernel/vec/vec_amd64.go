@@ -268,3 +268,45 @@ func geluTanhAVX512(dst, x *float32, n int)
 
 //go:noescape
 func geluTanhAVX2(dst, x *float32, n int)
+
+func geluAsm(dst, x *float32, n int) {
+	if useAVX512 {
+		geluAVX512(dst, x, n)
+	} else {
+		geluAVX2(dst, x, n)
+	}
+}
+
+//go:noescape
+func geluAVX512(dst, x *float32, n int)
+
+//go:noescape
+func geluAVX2(dst, x *float32, n int)
+
+func logAsm(dst, x *float32, n int) {
+	if useAVX512 {
+		logAVX512(dst, x, n)
+	} else {
+		logAVX2(dst, x, n)
+	}
+}
+
+//go:noescape
+func logAVX512(dst, x *float32, n int)
+
+//go:noescape
+func logAVX2(dst, x *float32, n int)
+
+func log1pAsm(dst, x *float32, n int) {
+	if useAVX512 {
+		log1pAVX512(dst, x, n)
+	} else {
+		log1pAVX2(dst, x, n)
+	}
+}
+
+//go:noescape
+func log1pAVX512(dst, x *float32, n int)
+
+//go:noescape
+func log1pAVX2(dst, x *float32, n int)

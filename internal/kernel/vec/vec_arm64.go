@@ -106,3 +106,18 @@ func geluTanhAsm(dst, x *float32, n int) { geluTanhNEON(dst, x, n) }
 
 //go:noescape
 func geluTanhNEON(dst, x *float32, n int)
+
+func geluAsm(dst, x *float32, n int) { geluNEON(dst, x, n) }
+
+//go:noescape
+func geluNEON(dst, x *float32, n int)
+
+func logAsm(dst, x *float32, n int) { logNEON(dst, x, n) }
+
+//go:noescape
+func logNEON(dst, x *float32, n int)
+
+func log1pAsm(dst, x *float32, n int) { log1pNEON(dst, x, n) }
+
+//go:noescape
+func log1pNEON(dst, x *float32, n int)

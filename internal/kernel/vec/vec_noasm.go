@@ -22,3 +22,6 @@ func sumAsm(x *float32, n int) float32            { panic("vec: no assembly") }
 func maxAsm(x *float32, n int) float32            { panic("vec: no assembly") }
 func tanhAsm(dst, x *float32, n int)              { panic("vec: no assembly") }
 func geluTanhAsm(dst, x *float32, n int)          { panic("vec: no assembly") }
+func geluAsm(dst, x *float32, n int)              { panic("vec: no assembly") }
+func logAsm(dst, x *float32, n int)               { panic("vec: no assembly") }
+func log1pAsm(dst, x *float32, n int)             { panic("vec: no assembly") }

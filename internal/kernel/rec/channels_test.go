@@ -1,0 +1,351 @@
+package rec
+
+import (
+	"fmt"
+	"math"
+	"testing"
+)
+
+// channelCounts are whole vectors of every level, parts of them, and both.
+var channelCounts = []int{1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 33, 67}
+
+// rows is [n][w] float32 with rows w+pad apart, between guard words.
+type rows struct {
+	guarded
+	n, w, stride int
+}
+
+func newRows(r source, n, w int, like func(n int) []float32) rows {
+	stride := w + r.IntN(4)
+	m := rows{newGuarded(n*stride, r.IntN(4)), n, w, stride}
+	for i := range n {
+		copy(m.s[i*stride:][:w], like(w))
+	}
+	return m
+}
+
+func (m rows) clone() rows {
+	c := newGuarded(len(m.s), 0)
+	copy(c.s, m.s)
+	return rows{c, m.n, m.w, m.stride}
+}
+
+func (m rows) gather() []float32 { return gather(m.s, m.n, m.stride, m.w) }
+
+func (m rows) guard(t *testing.T, what string) {
+	t.Helper()
+	m.check(t, what, m.n, m.stride, m.w)
+}
+
+// eachChannels runs f at every level, for some numbers of tokens and all numbers of channels.
+func eachChannels(t *testing.T, f func(t *testing.T, r source, T, C int)) {
+	eachLevel(t, func(t *testing.T) {
+		for _, T := range []int{0, 1, 2, 9} {
+			for _, C := range channelCounts {
+				t.Run(fmt.Sprintf("T=%d/C=%d", T, C), func(t *testing.T) { f(t, newSource(uint64(100*T+C)), T, C) })
+			}
+		}
+	})
+}
+
+// inPieces calls f for pieces of T tokens and C channels that cover both.
+func inPieces(r source, T, C int, f func(t, n, c, w int)) {
+	for t := 0; t < T; {
+		n := 1 + r.IntN(T-t)
+		for c := 0; c < C; {
+			w := 1 + r.IntN(C-c)
+			f(t, n, c, w)
+			c += w
+		}
+		t += n
+	}
+}
+
+func (r source) normals(n int) []float32 { return r.normal(n, 1) }
+
+func (r source) between(lo, hi float64) func(n int) []float32 {
+	return func(n int) []float32 { return r.uniform(n, lo, hi) }
+}
+
+func TestSelective(t *testing.T) {
+	eachChannels(t, func(t *testing.T, r source, T, E int) {
+		for _, N := range []int{0, 1, 5, 16, 40} {
+			h, al := newRows(r, N, E, r.normals), newRows(r, N, E, r.between(-8, -0.01))
+			dt, x, y := newRows(r, T, E, r.between(0, 2)), newRows(r, T, E, r.normals), newRows(r, T, E, r.normals)
+			b, c := newRows(r, T, N, r.normals), newRows(r, T, N, r.normals)
+			d := r.normal(E, 1)
+			if N == 5 {
+				d = nil
+			}
+			if N == 16 && T > 0 { // factors that vanish, and that keep everything
+				dt.s[0], dt.s[E-1] = 1e4, 0
+			}
+			want, state := make([]float64, T*E), wide(h.gather())
+			for i := range T {
+				for e := range E {
+					dte, xe := float64(dt.s[i*dt.stride+e]), float64(x.s[i*x.stride+e])
+					for n := range N {
+						s := &state[n*E+e]
+						*s = math.Exp(dte*float64(al.s[n*al.stride+e]))**s + dte*xe*float64(b.s[i*b.stride+n])
+						want[i*E+e] += float64(c.s[i*c.stride+n]) * *s
+					}
+					if d != nil {
+						want[i*E+e] += float64(d[e]) * xe
+					}
+				}
+			}
+			h2, y2 := h.clone(), y.clone()
+			a := SelectiveArgs{T: T, E: E, N: N, H: h.s, A: al.s, D: d, Dt: dt.s, X: x.s, Y: y.s, B: b.s, C: c.s, HStride: h.stride, AStride: al.stride,
+				DtStride: dt.stride, XStride: x.stride, YStride: y.stride, BStride: b.stride, CStride: c.stride}
+			Selective(&a)
+			near(t, "selective output", y.gather(), want, 2e-6)
+			near(t, "selective state", h.gather(), state, 2e-6)
+			y.guard(t, "Y")
+			h.guard(t, "H")
+			inPieces(r, T, E, func(t, n, e, w int) {
+				p := a
+				p.T, p.E = n, w
+				p.Dt, p.X, p.Y = a.Dt[t*a.DtStride+e:], a.X[t*a.XStride+e:], y2.s[t*a.YStride+e:]
+				p.B, p.C = tokens(a.B, t, a.BStride), tokens(a.C, t, a.CStride)
+				if N > 0 {
+					p.H, p.A = h2.s[e:], a.A[e:]
+				}
+				if d != nil {
+					p.D = d[e:]
+				}
+				Selective(&p)
+			})
+			same(t, "selective output in pieces", y2.gather(), y.gather())
+			same(t, "selective state in pieces", h2.gather(), h.gather())
+		}
+	})
+}
+
+// The way back against the portable one, which scan's tests compare with differences.
+func TestSelectiveBackward(t *testing.T) {
+	eachChannels(t, func(t *testing.T, r source, T, E int) {
+		for _, N := range []int{1, 5, 16} {
+			h, al := newRows(r, N, E, r.normals), newRows(r, N, E, r.between(-8, -0.01))
+			dt, x, dy := newRows(r, T, E, r.between(0, 2)), newRows(r, T, E, r.normals), newRows(r, T, E, r.normals)
+			b, c := newRows(r, T, N, r.normals), newRows(r, T, N, r.normals)
+			a := SelectiveArgs{T: T, E: E, N: N, H: h.s, A: al.s, D: r.normal(E, 1), Dt: dt.s, X: x.s, B: b.s, C: c.s, HStride: h.stride, AStride: al.stride,
+				DtStride: dt.stride, XStride: x.stride, BStride: b.stride, CStride: c.stride}
+			outs := []rows{newRows(r, N, E, r.normals), newRows(r, T, E, r.normals), newRows(r, T, E, r.normals), newRows(r, T, N, r.normals),
+				newRows(r, T, N, r.normals), newRows(r, N, E, r.normals), newRows(r, 1, E, r.normals)}
+			run := func(back func(*SelectiveArgs, *SelectiveGrads)) (out []rows) {
+				for _, m := range outs {
+					out = append(out, m.clone())
+				}
+				back(&a, &SelectiveGrads{Y: dy.s, H: out[0].s, Dt: out[1].s, X: out[2].s, B: out[3].s, C: out[4].s, A: out[5].s, D: out[6].s,
+					HStride: out[0].stride, AStride: out[5].stride, YStride: dy.stride, DtStride: out[1].stride, XStride: out[2].stride,
+					BStride: out[3].stride, CStride: out[4].stride, Scratch: r.normal(SelectiveScratch(T, N), 1)})
+				return out
+			}
+			got, want := run(SelectiveBackward), run(selectiveBackGeneric)
+			for i, name := range []string{"H", "Dt", "X", "B", "C", "A", "D"} {
+				near(t, "gradient of "+name, got[i].gather(), wide(want[i].gather()), 5e-6)
+				got[i].guard(t, "gradient of "+name)
+			}
+		}
+	})
+}
+
+func TestDiagonal(t *testing.T) {
+	eachChannels(t, func(t *testing.T, r source, T, C int) {
+		x, b, h := newRows(r, T, C, r.between(-1, 1)), newRows(r, T, C, r.normals), newRows(r, T, C, r.normals)
+		s := newRows(r, 1, C, r.normals)
+		want, state := make([]float64, T*C), wide(s.gather())
+		for i := range T {
+			for c := range C {
+				state[c] = float64(x.s[i*x.stride+c])*state[c] + float64(b.s[i*b.stride+c])
+				want[i*C+c] = state[c]
+			}
+		}
+		s2, h2 := s.clone(), b.clone()
+		Diagonal(&DiagonalArgs{T: T, C: C, A: x.s, B: b.s, H: h.s, State: s.s, AStride: x.stride, BStride: b.stride, HStride: h.stride})
+		near(t, "diagonal output", h.gather(), want, 1e-6)
+		near(t, "diagonal state", s.gather(), state, 1e-6)
+		h.guard(t, "H")
+		s.guard(t, "State")
+		inPieces(r, T, C, func(t, n, c, w int) { // in the place of B
+			at := t*h2.stride + c
+			Diagonal(&DiagonalArgs{T: n, C: w, A: x.s[t*x.stride+c:], B: h2.s[at:], H: h2.s[at:], State: s2.s[c:],
+				AStride: x.stride, BStride: h2.stride, HStride: h2.stride})
+		})
+		same(t, "diagonal output in pieces", h2.gather(), h.gather())
+		same(t, "diagonal state in pieces", s2.gather(), s.gather())
+	})
+}
+
+func TestComplex(t *testing.T) {
+	eachChannels(t, func(t *testing.T, r source, T, C int) {
+		for _, N := range []int{0, 1, 6} {
+			ld := C + r.IntN(4)
+			var in [8][]float32 // SRe, SIm, ARe, AIm, BRe, BIm, CRe, CIm
+			for i := range in {
+				in[i] = r.uniform(N*ld, -0.7, 0.7)
+			}
+			x, y, d := newRows(r, T, C, r.normals), newRows(r, T, C, r.normals), r.normal(C, 1)
+			want := make([]float64, T*C)
+			re, im := wide(in[0]), wide(in[1])
+			for i := range T {
+				for c := range C {
+					u := float64(x.s[i*x.stride+c])
+					sum := complex(0, 0)
+					for n := range N {
+						j := n*ld + c
+						at := func(k int) complex128 { return complex(float64(in[k][j]), float64(in[k+1][j])) }
+						s := at(2)*complex(re[j], im[j]) + at(4)*complex(u, 0)
+						re[j], im[j] = real(s), imag(s)
+						sum += at(6) * s
+					}
+					want[i*C+c] = 2*real(sum) + float64(d[c])*u
+				}
+			}
+			sre, sim := newGuarded(N*ld, 1), newGuarded(N*ld, 2)
+			run := func(x, y rows, sre, sim []float32, t, n, c, w int) {
+				at := func(s []float32) []float32 { return s[min(c, len(s)):] }
+				Complex(&ComplexArgs{T: n, C: w, N: N, SRe: at(sre), SIm: at(sim), ARe: at(in[2]), AIm: at(in[3]), BRe: at(in[4]), BIm: at(in[5]),
+					CRe: at(in[6]), CIm: at(in[7]), D: d[c:], X: x.s[t*x.stride+c:], Y: y.s[t*y.stride+c:], Stride: ld, XStride: x.stride, YStride: y.stride})
+			}
+			copy(sre.s, in[0])
+			copy(sim.s, in[1])
+			y2, re2, im2 := y.clone(), clone(in[0]), clone(in[1])
+			run(x, y, sre.s, sim.s, 0, T, 0, C)
+			near(t, "complex output", y.gather(), want, 2e-6)
+			near(t, "complex state", gather(sre.s, N, ld, C), wide2(re, N, ld, C), 2e-6)
+			near(t, "complex state", gather(sim.s, N, ld, C), wide2(im, N, ld, C), 2e-6)
+			y.guard(t, "Y")
+			sre.check(t, "SRe", N, 0, C)
+			sim.check(t, "SIm", N, 0, C)
+			inPieces(r, T, C, func(t, n, c, w int) { run(x, y2, re2, im2, t, n, c, w) })
+			same(t, "complex output in pieces", y2.gather(), y.gather())
+			same(t, "complex state in pieces", gather(re2, N, ld, C), gather(sre.s, N, ld, C))
+			same(t, "complex state in pieces", gather(im2, N, ld, C), gather(sim.s, N, ld, C))
+			same(t, "what is beside the state", sre.s, mix(sre.s, in[0], ld, C))
+		}
+	})
+}
+
+// wide2 is gather of float64.
+func wide2(s []float64, n, stride, w int) (out []float64) {
+	for i := range n {
+		out = append(out, s[i*stride:][:w]...)
+	}
+	return out
+}
+
+// mix is the first w of every stride elements of a, and the rest of b.
+func mix(a, b []float32, stride, w int) []float32 {
+	c := clone(b)
+	for i := range c {
+		if i%stride < w {
+			c[i] = a[i]
+		}
+	}
+	return c
+}
+
+func TestWKV4(t *testing.T) {
+	eachChannels(t, func(t *testing.T, r source, T, C int) {
+		for _, scale := range []float64{1, 60} { // of the keys: e^k itself would overflow
+			k, v, o := newRows(r, T, C, func(n int) []float32 { return r.normal(n, scale) }), newRows(r, T, C, r.normals), newRows(r, T, C, r.normals)
+			w, u := r.uniform(C, -3, -0.01), r.normal(C, 1)
+			st := [3]rows{newRows(r, 1, C, r.normals), newRows(r, 1, C, r.between(0.5, 2)), newRows(r, 1, C, r.normals)}
+			if scale == 1 { // an empty state
+				st = [3]rows{newRows(r, 1, C, r.between(0, 0)), newRows(r, 1, C, r.between(0, 0)), newRows(r, 1, C, r.between(NewWKV4Max, NewWKV4Max))}
+			}
+			want := make([]float64, T*C)
+			var state [3][]float64
+			for i := range state {
+				state[i] = wide(st[i].gather())
+			}
+			for c := range C {
+				aa, bb, pp := &state[0][c], &state[1][c], &state[2][c]
+				for i := range T {
+					kc, vc := float64(k.s[i*k.stride+c]), float64(v.s[i*v.stride+c])
+					q := max(*pp, float64(u[c])+kc)
+					e1, e2 := math.Exp(*pp-q), math.Exp(float64(u[c])+kc-q)
+					want[i*C+c] = (e1**aa + e2*vc) / (e1**bb + e2)
+					q = max(*pp+float64(w[c]), kc)
+					e1, e2 = math.Exp(*pp+float64(w[c])-q), math.Exp(kc-q)
+					*aa, *bb, *pp = e1**aa+e2*vc, e1**bb+e2, q
+				}
+			}
+			run := func(st [3]rows, o rows, t, n, c, width int) {
+				WKV4(&WKV4Args{T: n, C: width, AA: st[0].s[c:], BB: st[1].s[c:], PP: st[2].s[c:], W: w[c:], U: u[c:], K: k.s[t*k.stride+c:],
+					V: v.s[t*v.stride+c:], O: o.s[t*o.stride+c:], KStride: k.stride, VStride: v.stride, OStride: o.stride})
+			}
+			st2, o2 := [3]rows{st[0].clone(), st[1].clone(), st[2].clone()}, o.clone()
+			run(st, o, 0, T, 0, C)
+			tol := 1e-6 * scale // an exponent's rounding is its value's error
+			near(t, "wkv4 output", o.gather(), want, tol)
+			o.guard(t, "O")
+			inPieces(r, T, C, func(t, n, c, w int) { run(st2, o2, t, n, c, w) })
+			same(t, "wkv4 output in pieces", o2.gather(), o.gather())
+			for i, name := range []string{"AA", "BB", "PP"} {
+				if T > 0 {
+					near(t, "wkv4 state", st[i].gather(), state[i], tol)
+				}
+				st[i].guard(t, name)
+				same(t, "wkv4 state in pieces", st2[i].gather(), st[i].gather())
+			}
+		}
+	})
+}
+
+func TestConv(t *testing.T) {
+	eachChannels(t, func(t *testing.T, r source, T, C int) {
+		for variant := range 10 {
+			width, silu := 1+variant/2, variant%2 == 1
+			x, y, s := newRows(r, T, C, r.normals), newRows(r, T, C, r.normals), newRows(r, width-1, C, r.normals)
+			w, bias := newRows(r, width, C, r.normals), r.normal(C, 1)
+			if variant%3 == 0 {
+				bias = nil
+			}
+			past := append(wide(s.gather()), wide(x.gather())...)
+			want := make([]float64, T*C)
+			for i := range want {
+				t, c := i/C, i%C
+				if bias != nil {
+					want[i] = float64(bias[c])
+				}
+				for j := range width {
+					want[i] += float64(w.s[j*w.stride+c]) * past[(t+j)*C+c]
+				}
+				if silu {
+					want[i] /= 1 + math.Exp(-want[i])
+				}
+			}
+			run := func(y, s rows, t, n, c, cols int) {
+				a := ConvArgs{T: n, C: cols, Width: width, Dst: y.s[t*y.stride+c:], X: x.s[t*x.stride+c:], Weights: w.s[c:], State: s.s[min(c, len(s.s)):], SiLU: silu,
+					DstStride: y.stride, XStride: x.stride, WeightStride: w.stride, StateStride: s.stride}
+				if bias != nil {
+					a.Bias = bias[c:]
+				}
+				Conv(&a)
+			}
+			y2, s2 := y.clone(), s.clone()
+			run(y, s, 0, T, 0, C)
+			near(t, "convolution", y.gather(), want, 1e-6)
+			near(t, "convolution's state", s.gather(), past[T*C:], 0)
+			y.guard(t, "Dst")
+			s.guard(t, "State")
+			inPieces(r, T, C, func(t, n, c, cols int) { run(y2, s2, t, n, c, cols) })
+			same(t, "convolution in pieces", y2.gather(), y.gather())
+			same(t, "convolution's state in pieces", s2.gather(), s.gather())
+			if width <= 4 && T > 0 { // Dst may be X
+				x2, s3 := x.clone(), s2.clone()
+				copy(s3.s, s.s)
+				b := s3.clone()
+				in := ConvArgs{T: T, C: C, Width: width, Dst: x2.s, X: x2.s, Weights: w.s, Bias: bias, State: s3.s, SiLU: silu,
+					DstStride: x.stride, XStride: x.stride, WeightStride: w.stride, StateStride: s.stride}
+				out := in
+				out.Dst, out.X, out.State, out.DstStride = y2.s, x.s, b.s, y2.stride
+				Conv(&in)
+				Conv(&out)
+				same(t, "convolution in place", x2.gather(), y2.gather())
+			}
+		}
+	})
+}
