@@ -74,12 +74,12 @@ func TestKernelForms(t *testing.T) {
 					j.kind, j.f, j.batch, j.length, j.direct = kind, f, B, T, n == 0
 					j.do(1)
 				}
-				do(convolve, job{y: y, u: c.u, past: c.past})
+				do(convolve, job{y: f.flat(y, T), u: f.flat(c.u, T), past: c.past})
 				near(t, what+": y", y, c.y, convTolerance)
 				du, dpast, dk := make([]float32, len(c.du)), make([]float32, len(c.dpast)), make([]float32, len(c.dk))
 				for range 2 { // gradients add up
-					do(gradSignal, job{y: c.dy, u: du, past: dpast})
-					do(gradKernel, job{dk: dk, y: c.dy, u: c.u, past: c.past})
+					do(gradSignal, job{y: f.flat(c.dy, T), du: f.flat(du, T), past: dpast})
+					do(gradKernel, job{dk: dk, y: f.flat(c.dy, T), u: f.flat(c.u, T), past: c.past})
 				}
 				near(t, what+": du", du, twice(c.du), convTolerance)
 				near(t, what+": dpast", dpast, twice(c.dpast), convTolerance)
@@ -185,11 +185,11 @@ func TestWorkers(t *testing.T) {
 	var want [][]float32
 	for _, workers := range []int{1, 2, 7} {
 		f := &Kernel{}
-		f.set(workers, c.k, c.L, c.C, c.T)
+		f.set(workers, c.k, nil, c.L, c.C, c.T)
 		y, dk, du := make([]float32, len(c.y)), make([]float32, len(c.dk)), make([]float32, len(c.du))
-		f.run(workers, &job{kind: convolve, f: f, y: y, u: c.u, past: c.past, batch: c.B, length: c.T})
-		f.run(workers, &job{kind: gradKernel, f: f, dk: dk, y: c.dy, u: c.u, past: c.past, batch: c.B, length: c.T})
-		f.run(workers, &job{kind: gradSignal, f: f, y: c.dy, u: du, batch: c.B, length: c.T})
+		f.run(workers, &job{kind: convolve, f: f, y: f.flat(y, c.T), u: f.flat(c.u, c.T), past: c.past, batch: c.B, length: c.T})
+		f.run(workers, &job{kind: gradKernel, f: f, dk: dk, y: f.flat(c.dy, c.T), u: f.flat(c.u, c.T), past: c.past, batch: c.B, length: c.T})
+		f.run(workers, &job{kind: gradSignal, f: f, y: f.flat(c.dy, c.T), du: f.flat(du, c.T), batch: c.B, length: c.T})
 		got := [][]float32{y, dk, du}
 		if want == nil {
 			want = got

@@ -26,8 +26,8 @@ import (
 // frequencies is left permuted, because only products are taken of them.
 type Kernel struct {
 	taps, channels int
-	k              []float32
-	n              int // real points of a block; 0: always the plain sum
+	k, skip        []float32 // skip: of [channels], to add to the first tap; nil for none
+	n              int       // real points of a block; 0: always the plain sum
 	s              *splitter
 	lanes          int
 	spec           []float32 // for the channels from c on: at 2·n/2·c, planes of n/2 rows, times 2/n
@@ -44,13 +44,13 @@ func NewKernel(k []float32, taps, channels, length int) (*Kernel, error) {
 		return nil, fmt.Errorf("fft: kernel has %d values, want %d taps of %d channels", len(k), taps, channels)
 	}
 	f := &Kernel{}
-	f.set(0, k, taps, channels, length)
+	f.set(0, k, nil, taps, channels, length)
 	return f, nil
 }
 
 // set fills a Kernel, whose memory it reuses.
-func (f *Kernel) set(workers int, k []float32, taps, channels, length int) {
-	f.taps, f.channels, f.k = taps, channels, k
+func (f *Kernel) set(workers int, k, skip []float32, taps, channels, length int) {
+	f.taps, f.channels, f.k, f.skip = taps, channels, k, skip
 	f.prepare(workers, blockLen(taps, length))
 }
 
@@ -143,7 +143,7 @@ func (f *Kernel) check(op string, batch, length int, u, past []float32, names ..
 func (f *Kernel) Conv(y, u, past []float32, batch, length int) {
 	f.check("Kernel.Conv", batch, length, u, past)
 	f.check("Kernel.Conv", batch, length, y, nil, "y")
-	f.run(0, &job{kind: convolve, f: f, y: y, u: u, past: past, batch: batch, length: length})
+	f.run(0, &job{kind: convolve, f: f, y: f.flat(y, length), u: f.flat(u, length), past: past, batch: batch, length: length})
 }
 
 // GradSignal adds to du and dpast (nil if not wanted), shaped as Conv's u and
@@ -151,7 +151,7 @@ func (f *Kernel) Conv(y, u, past []float32, batch, length int) {
 func (f *Kernel) GradSignal(du, dpast, dy []float32, batch, length int) {
 	f.check("Kernel.GradSignal", batch, length, du, dpast, "du", "dpast")
 	f.check("Kernel.GradSignal", batch, length, dy, nil, "dy")
-	f.run(0, &job{kind: gradSignal, f: f, y: dy, u: du, past: dpast, batch: batch, length: length})
+	f.run(0, &job{kind: gradSignal, f: f, y: f.flat(dy, length), du: f.flat(du, length), past: dpast, batch: batch, length: length})
 }
 
 // GradKernel adds to dk, [taps][channels], the gradient with respect to k, summed over the batch.
@@ -159,7 +159,7 @@ func (f *Kernel) GradKernel(dk, dy, u, past []float32, batch, length int) {
 	f.check("Kernel.GradKernel", batch, length, u, past)
 	f.check("Kernel.GradKernel", batch, length, dy, nil, "dy")
 	checkLen("Kernel.GradKernel", "dk", len(dk), f.taps, f.channels)
-	f.run(0, &job{kind: gradKernel, f: f, dk: dk, y: dy, u: u, past: past, batch: batch, length: length})
+	f.run(0, &job{kind: gradKernel, f: f, dk: dk, y: f.flat(dy, length), u: f.flat(u, length), past: past, batch: batch, length: length})
 }
 
 // Push moves past, [batch][taps−1][channels], on by the inputs u.
@@ -177,13 +177,35 @@ func (f *Kernel) Push(past, u []float32, batch, length int) {
 	}
 }
 
+// A grid is [batch][length][channels] in memory, sequences and rows some
+// distance apart; without data there is none.
+type grid struct {
+	data     []float32
+	seq, row int
+}
+
+// flat is a grid without gaps.
+func (f *Kernel) flat(x []float32, length int) grid { return grid{x, length * f.channels, f.channels} }
+
+// from is sequence b from channel c on.
+func (g grid) from(b, c int) []float32 {
+	if g.data == nil {
+		return nil
+	}
+	return g.data[b*g.seq+c:]
+}
+
 // A job is one of the four computations, in units that may run at once. Each
 // unit owns what it writes, so results do not depend on how units are shared out.
 type job struct {
 	kind          int
 	f             *Kernel
-	y, u, past    []float32 // gradSignal: dy, du, dpast
-	dk            []float32
+	u, pre        grid // the signal, and what it is multiplied by
+	y, post       grid // the results, or their gradients, and what they are multiplied by
+	z             grid // convolve: results before post, if wanted
+	du, dpre      grid // gradSignal adds to these, and to past
+	past          []float32
+	dk, dskip     []float32
 	batch, length int
 	direct        bool
 	lanes         int // channels of a unit
@@ -200,7 +222,7 @@ func (f *Kernel) run(workers int, j *job) {
 	if j.batch == 0 || f.channels == 0 || (j.length == 0 && j.kind != makeSpectrum) {
 		return
 	}
-	j.direct = j.kind != makeSpectrum && (f.n == 0 || directNS(f.taps, j.length) <= fftNS(f.n, f.taps, j.length))
+	j.direct = j.kind != makeSpectrum && (f.n == 0 || j.kind == gradKernel && j.dk == nil || directNS(f.taps, j.length) <= fftNS(f.n, f.taps, j.length))
 	j.do(workers)
 }
 
@@ -256,20 +278,28 @@ func (j *job) unit(i int) {
 	}
 }
 
-// rows are length rows of the channels from some channel on; before them come
-// past rows, and zeros on both sides.
+// rows are t rows of the channels from some channel on, times gate if there is
+// one; before them come p past rows, and zeros on both sides.
 type rows struct {
-	u, past []float32
-	t, p    int // rows of u and of past
-	stride  int
+	u, gate, past              []float32
+	t, p                       int
+	stride, gateStride, before int // of u, gate and past
 }
 
 // signal is sequence b from channel c on.
 func (j *job) signal(b, c int) rows {
-	r := rows{u: j.u[b*j.length*j.f.channels+c:], t: j.length, stride: j.f.channels}
-	if j.past != nil && j.f.taps > 1 {
-		r.p = j.f.taps - 1
-		r.past = j.past[b*r.p*j.f.channels+c:]
+	r := rows{u: j.u.from(b, c), gate: j.pre.from(b, c), t: j.length, stride: j.u.row, gateStride: j.pre.row}
+	if p := j.f.taps - 1; j.past != nil && p > 0 {
+		r.p, r.before, r.past = p, j.f.channels, j.past[b*p*j.f.channels+c:]
+	}
+	return r
+}
+
+// results are n rows of the gradient of the result from row t on, times post.
+func (j *job) results(b, c, t, n int) rows {
+	r := rows{u: j.y.from(b, c)[t*j.y.row:], t: n, stride: j.y.row}
+	if j.post.data != nil {
+		r.gate, r.gateStride = j.post.from(b, c)[t*j.post.row:], j.post.row
 	}
 	return r
 }
@@ -289,25 +319,68 @@ func (r rows) plane(x []float32, m, lanes, w int) {
 	clear(x[:(lo-w)*lanes])
 	clear(x[(hi-w)*lanes:])
 	if end := min(hi, 0); lo < end {
-		dft.CopyRows(end-lo, lanes, x[(lo-w)*lanes:], lanes, r.past[(r.p+lo)*r.stride:], r.stride)
+		dft.CopyRows(end-lo, lanes, x[(lo-w)*lanes:], lanes, r.past[(r.p+lo)*r.before:], r.before)
 	}
-	if lo = max(lo, 0); lo < hi {
-		dft.CopyRows(hi-lo, lanes, x[(lo-w)*lanes:], lanes, r.u[lo*r.stride:], r.stride)
+	if lo = max(lo, 0); lo >= hi {
+		return
+	}
+	if x = x[(lo-w)*lanes:]; r.gate == nil {
+		dft.CopyRows(hi-lo, lanes, x, lanes, r.u[lo*r.stride:], r.stride)
+	} else {
+		dft.MulRows(hi-lo, lanes, x, lanes, r.u[lo*r.stride:], r.stride, r.gate[lo*r.gateStride:], r.gateStride)
 	}
 }
 
-// store copies, or adds, count packed rows from row o on to rows of dst.
-func store(dst []float32, stride, lanes int, x planes, m, o, count int, add bool) {
-	put := dft.CopyRows
-	if add {
-		put = dft.AddRows
+// flat is r with its gate multiplied in, for sums that read rows often.
+func (r rows) flat(lanes int) (rows, *scratch) {
+	if r.gate == nil {
+		return r, nil
 	}
-	if k := min(count, m-o); k > 0 {
-		put(k, lanes, dst, stride, x.re[o*lanes:], lanes)
-		dst, o, count = dst[min(k*stride, len(dst)):], o+k, count-k
+	buf := takeScratch(r.t * lanes)
+	r.plane(buf.buf, r.t, lanes, 0)
+	r.u, r.gate, r.stride = buf.buf, nil, lanes
+	return r, buf
+}
+
+// A sink takes rows, times gate if there is one; without dst it drops them.
+type sink struct {
+	dst, gate          []float32
+	stride, gateStride int
+	add                bool
+}
+
+// sinkOf is sequence b of a grid from channel c on.
+func sinkOf(dst, gate grid, b, c int, add bool) sink {
+	return sink{dst.from(b, c), gate.from(b, c), dst.row, gate.row, add}
+}
+
+// put takes n rows of x, stride apart, as those from row t on.
+func (k sink) put(t, n, lanes int, x []float32, stride int) {
+	if k.dst == nil || n <= 0 {
+		return
+	}
+	d := k.dst[t*k.stride:]
+	switch {
+	case k.gate != nil && k.add:
+		dft.AddMulRows(n, lanes, d, k.stride, x, stride, k.gate[t*k.gateStride:], k.gateStride)
+	case k.gate != nil:
+		dft.MulRows(n, lanes, d, k.stride, x, stride, k.gate[t*k.gateStride:], k.gateStride)
+	case k.add:
+		dft.AddRows(n, lanes, d, k.stride, x, stride)
+	default:
+		dft.CopyRows(n, lanes, d, k.stride, x, stride)
+	}
+}
+
+// unpack takes count packed rows from row o on as those from row t on.
+func (k sink) unpack(t, count, lanes int, x planes, m, o int) {
+	first := min(count, m-o)
+	if first > 0 {
+		k.put(t, first, lanes, x.re[o*lanes:], lanes)
+		t, o, count = t+first, o+first, count-first
 	}
 	if count > 0 {
-		put(count, lanes, dst, stride, x.im[(o-m)*lanes:], lanes)
+		k.put(t, count, lanes, x.im[(o-m)*lanes:], lanes)
 	}
 }
 
@@ -326,6 +399,9 @@ func scaleBy(x planes, scale float32) {
 func (f *Kernel) spectrum(c, lanes int) {
 	x := f.values(c, lanes)
 	rows{u: f.k[c:], t: f.taps, stride: f.channels}.load(x, f.n/2, lanes, 0)
+	if f.skip != nil {
+		dft.AddRows(1, lanes, x.re, lanes, f.skip[c:], lanes)
+	}
 	f.s.forward(x, x, lanes)
 	scaleBy(x, 2/float32(f.n)) // a power of two: exact
 }
@@ -335,7 +411,7 @@ func (f *Kernel) spectrum(c, lanes int) {
 func (j *job) product(b, c, lanes int) {
 	f, m := j.f, j.f.n/2
 	hop, in := f.n-f.taps+1, j.signal(b, c)
-	y := j.y[b*j.length*f.channels+c:]
+	y, z := sinkOf(j.y, j.post, b, c, false), sinkOf(j.z, grid{}, b, c, false)
 	k := f.values(c, lanes)
 	buf := takeScratch(2 * padded(m*lanes))
 	x := buf.pair(0, m*lanes)
@@ -344,20 +420,34 @@ func (j *job) product(b, c, lanes int) {
 		f.s.forward(x, x, lanes)
 		dft.Mul(x.re, x.im, k.re, k.im)
 		f.s.inverse(x, lanes)
-		store(y[t*f.channels:], f.channels, lanes, x, m, f.taps-1, min(hop, j.length-t), false)
+		n := min(hop, j.length-t)
+		z.unpack(t, n, lanes, x, m, f.taps-1)
+		y.unpack(t, n, lanes, x, m, f.taps-1)
 	}
 	buf.put()
 }
 
-// productSignal: du[t] = Σ_s k[s] dy[t+s], from row −(taps−1) on when the past wants its gradient.
+// earlier is the sink of the past's gradient; its row 0 is the oldest.
+func (j *job) earlier(b, c int) (past sink, p int) {
+	p = j.f.taps - 1
+	if j.past == nil || p == 0 {
+		return sink{}, 0
+	}
+	return sinkOf(grid{j.past, p * j.f.channels, j.f.channels}, grid{}, b, c, true), p
+}
+
+// productSignal: with g = post ⊙ dy, the gradient of row t is Σ_s k[s] g[t+s],
+// from row −(taps−1) on when the past wants its own.
 func (j *job) productSignal(b, c, lanes int) {
 	f, m := j.f, j.f.n/2
-	hop, out := f.n-f.taps+1, j.signal(b, c)
-	dy := rows{u: j.y[b*j.length*f.channels+c:], t: j.length, stride: f.channels}
+	hop := f.n - f.taps + 1
+	du, dpre := sinkOf(j.du, j.pre, b, c, true), sinkOf(j.dpre, j.u, b, c, true)
+	past, p := j.earlier(b, c)
+	dy := j.results(b, c, 0, j.length)
 	k := f.values(c, lanes)
 	buf := takeScratch(2 * padded(m*lanes))
 	x := buf.pair(0, m*lanes)
-	for t := -out.p; t < j.length; t += hop {
+	for t := -p; t < j.length; t += hop {
 		dy.load(x, m, lanes, t)
 		f.s.forward(x, x, lanes)
 		dft.MulConj(x.re, x.im, k.re, k.im)
@@ -365,17 +455,18 @@ func (j *job) productSignal(b, c, lanes int) {
 		count, o := min(hop, j.length-t), 0
 		if t < 0 {
 			o = min(count, -t)
-			store(out.past[(out.p+t)*f.channels:], f.channels, lanes, x, m, 0, o, true)
+			past.unpack(p+t, o, lanes, x, m, 0)
 		}
 		if o < count {
-			store(out.u[(t+o)*f.channels:], f.channels, lanes, x, m, o, count-o, true)
+			du.unpack(t+o, count-o, lanes, x, m, o)
+			dpre.unpack(t+o, count-o, lanes, x, m, o)
 		}
 	}
 	buf.put()
 }
 
-// productKernel: dk[s] = Σ_t dy[t] u[t−s]. Spectra are summed over blocks and
-// sequences, in order, before the one way back.
+// productKernel: dk[s] = Σ_t g[t] w[t−s], g = post ⊙ dy, w = pre ⊙ u. Spectra
+// are summed over blocks and sequences, in order, before the one way back.
 func (j *job) productKernel(c, lanes int) {
 	f, m := j.f, j.f.n/2
 	hop := f.n - f.taps + 1
@@ -385,46 +476,68 @@ func (j *job) productKernel(c, lanes int) {
 	clear(sum.im)
 	for b := range j.batch {
 		in := j.signal(b, c)
-		dy := j.y[b*j.length*f.channels+c:]
 		for t := 0; t < j.length; t += hop {
 			in.load(x, m, lanes, t-f.taps+1)
 			f.s.forward(x, x, lanes)
-			rows{u: dy[t*f.channels:], t: min(hop, j.length-t), stride: f.channels}.load(d, m, lanes, 1-f.taps)
+			j.results(b, c, t, min(hop, j.length-t)).load(d, m, lanes, 1-f.taps)
 			f.s.forward(d, d, lanes)
 			dft.AddMulConj(sum.re, sum.im, d.re, d.im, x.re, x.im)
 		}
 	}
 	f.s.inverse(sum, lanes)
 	scaleBy(sum, 2/float32(f.n))
-	store(j.dk[c:], f.channels, lanes, sum, m, 0, f.taps, true)
+	sink{dst: j.dk[c:], stride: f.channels, add: true}.unpack(0, f.taps, lanes, sum, m, 0)
+	if j.dskip != nil {
+		dft.AddRows(1, lanes, j.dskip[c:], lanes, sum.re, lanes)
+	}
 	buf.put()
 }
 
 // sum is the definition.
 func (j *job) sum(b, c, lanes int) {
-	C, in := j.f.channels, j.signal(b, c)
+	C := j.f.channels
+	in, buf := j.signal(b, c).flat(lanes)
+	z := sinkOf(j.z, grid{}, b, c, false)
+	post := j.post.from(b, c)
 	for t := range j.length {
-		y := j.y[(b*j.length+t)*C+c:][:lanes]
+		y := j.y.from(b, c)[t*j.y.row:][:lanes]
 		clear(y)
 		n := min(t+1, j.f.taps)
-		dft.DotRows(y, n, j.f.k, c, C, in.u, t*C, -C)
+		dft.DotRows(y, n, j.f.k, c, C, in.u, t*in.stride, -in.stride)
 		dft.DotRows(y, min(j.f.taps-n, in.p), j.f.k, n*C+c, C, in.past, (in.p-1-(n-t-1))*C, -C)
+		if j.f.skip != nil {
+			dft.DotRows(y, 1, j.f.skip, c, 0, in.u, t*in.stride, 0)
+		}
+		z.put(t, 1, lanes, y, lanes)
+		if post != nil {
+			dft.MulRows(1, lanes, y, lanes, y, lanes, post[t*j.post.row:], lanes)
+		}
 	}
+	buf.put()
 }
 
 func (j *job) sumSignal(b, c, lanes int) {
-	C, out := j.f.channels, j.signal(b, c)
-	dy := j.y[b*j.length*C+c:]
-	for t := -out.p; t < j.length; t++ {
-		var d []float32
-		if t < 0 {
-			d = out.past[(out.p+t)*C:][:lanes]
-		} else {
-			d = out.u[t*C:][:lanes]
-		}
+	C := j.f.channels
+	du, dpre := sinkOf(j.du, j.pre, b, c, true), sinkOf(j.dpre, j.u, b, c, true)
+	past, p := j.earlier(b, c)
+	g, buf := j.results(b, c, 0, j.length).flat(lanes)
+	var row [64]float32
+	d := row[:lanes]
+	for t := -p; t < j.length; t++ {
+		clear(d)
 		s := max(0, -t)
-		dft.DotRows(d, min(j.f.taps, j.length-t)-s, j.f.k, s*C+c, C, dy, (t+s)*C, C)
+		dft.DotRows(d, min(j.f.taps, j.length-t)-s, j.f.k, s*C+c, C, g.u, (t+s)*g.stride, g.stride)
+		if t < 0 {
+			past.put(p+t, 1, lanes, d, lanes)
+			continue
+		}
+		if j.f.skip != nil {
+			dft.DotRows(d, 1, j.f.skip, c, 0, g.u, t*g.stride, 0)
+		}
+		du.put(t, 1, lanes, d, lanes)
+		dpre.put(t, 1, lanes, d, lanes)
 	}
+	buf.put()
 }
 
 // sumKernel adds up runs of 128 products before it adds those, so that the
@@ -433,21 +546,31 @@ func (j *job) sumKernel(c, lanes int) {
 	C := j.f.channels
 	const run = 128
 	var part [64]float32
+	taps := j.f.taps
+	if j.dk == nil {
+		taps = 1
+	}
 	for b := range j.batch {
-		in := j.signal(b, c)
-		dy := j.y[b*j.length*C+c:]
-		for s := range j.f.taps {
-			dk := j.dk[s*C+c:][:lanes]
+		in, buf := j.signal(b, c).flat(lanes)
+		g, buf2 := j.results(b, c, 0, j.length).flat(lanes)
+		for s := range taps {
 			for t := max(0, s-in.p); t < j.length; {
-				from, at, n := in.u, (t-s)*C, min(run, j.length-t)
+				from, at, step, n := in.u, (t-s)*in.stride, in.stride, min(run, j.length-t)
 				if t < s {
-					from, at, n = in.past, (in.p+t-s)*C, min(run, s-t, j.length-t)
+					from, at, step, n = in.past, (in.p+t-s)*C, C, min(run, s-t, j.length-t)
 				}
 				clear(part[:lanes])
-				dft.DotRows(part[:lanes], n, dy, t*C, C, from, at, C)
-				dft.AddRows(1, lanes, dk, lanes, part[:], lanes)
+				dft.DotRows(part[:lanes], n, g.u, t*g.stride, g.stride, from, at, step)
+				if j.dk != nil {
+					dft.AddRows(1, lanes, j.dk[s*C+c:], lanes, part[:], lanes)
+				}
+				if s == 0 && j.dskip != nil {
+					dft.AddRows(1, lanes, j.dskip[c:], lanes, part[:], lanes)
+				}
 				t += n
 			}
 		}
+		buf.put()
+		buf2.put()
 	}
 }

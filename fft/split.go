@@ -260,7 +260,11 @@ func takeScratch(n int) *scratch {
 	return s
 }
 
-func (s *scratch) put() { scratches.Put(s) }
+func (s *scratch) put() {
+	if s != nil {
+		scratches.Put(s)
+	}
+}
 
 // pair is the i-th pair of planes of size floats each. Planes are a few cache
 // lines longer than their data, so that the two do not compete for one set.

@@ -166,10 +166,8 @@ func (h *Hyena) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	D := h.cfg.DModel
 	x := h.Short.Forward(h.In.Forward(u), st.Part(0))
 	x0, x1, v := x.Narrow(-1, 0, D), x.Narrow(-1, D, 2*D), x.Narrow(-1, 2*D, 3*D)
-	v = tensor.Mul(v, x1)
 	k := h.kept.of(u.Scope(), h.leaves, 1, h.filters)[0]
-	y := fft.CausalConv(v, k, st.Inner(0))
-	y = tensor.Mul(tensor.MulAdd(v, h.Bias, y), x0)
+	y := fft.GatedConv(v, k, fft.Gates{Pre: x1, Post: x0, Skip: h.Bias}, st.Inner(0))
 	st.Advance(u.Dim(1))
 	return h.Out.Forward(y)
 }

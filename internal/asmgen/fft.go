@@ -575,6 +575,62 @@ func (g *fftGen) rows(name string, gather, add bool) {
 }
 
 // dotRows prints y[c] += Σ_i a[i·as+c]·b[i·bs+c], four vectors of channels at a time.
+// products prints dst[i·ds+c] = a[i·as+c]·b[i·bs+c], or +=.
+func (g *fftGen) products(name string, add bool) {
+	g.pool()
+	names := []string{"rows", "lanes", "dst", "ds", "a", "as", "b", "bs"}
+	g.text(name+g.isa, fmt.Sprintf("func %s%s(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)", name, g.isa), 8*len(names))
+	from, step, at := []string{"DI", "SI", "R10"}, []string{"R8", "R9", "R11"}, []string{"R12", "R13", "R15"}
+	rows, n, cnt, move := "CX", "DX", "BX", "MOVQ"
+	if g.neon() {
+		from, step, at = []string{"R2", "R4", "R6"}, []string{"R3", "R5", "R7"}, []string{"R10", "R11", "R12"}
+		rows, n, cnt, move = "R0", "R1", "R9", "MOVD"
+	}
+	g.args(names, []string{rows, n, from[0], step[0], from[1], step[1], from[2], step[2]})
+	if !g.neon() {
+		g.mask(n)
+	}
+	for _, s := range step {
+		if g.neon() {
+			g.i("LSL $2, %s", s)
+		} else {
+			g.i("SHLQ $2, %s", s)
+		}
+	}
+	top := g.label("row")
+	g.p("%s:", top)
+	for i := range from {
+		g.i("%s %s, %s", move, from[i], at[i])
+		if g.neon() {
+			g.i("ADD %s, %s", step[i], from[i])
+		} else {
+			g.i("ADDQ %s, %s", step[i], from[i])
+		}
+	}
+	g.each(n, cnt, func() {
+		v, w := g.alloc(), g.alloc()
+		g.load(v, "("+at[1]+")")
+		g.load(w, "("+at[2]+")")
+		if add {
+			d := g.alloc()
+			g.load(d, "("+at[0]+")")
+			g.fma(d, v, w)
+			v = d
+		} else {
+			g.mul(v, v, w)
+		}
+		g.store(v, "("+at[0]+")")
+	}, at...)
+	if g.neon() {
+		g.i("SUBS $1, %s", rows)
+		g.i("BNE %s", top)
+	} else {
+		g.i("DECQ %s", rows)
+		g.i("JNZ %s", top)
+	}
+	g.ret()
+}
+
 func (g *fftGen) dotRows() {
 	g.pool()
 	g.text("dotRows"+g.isa, fmt.Sprintf("func dotRows%s(lanes, count int, y, a *float32, as int, b *float32, bs int)", g.isa), 56)
@@ -790,6 +846,8 @@ func fftFamily(g *fftGen) {
 	g.rows("copyRows", false, false)
 	g.rows("addRows", false, true)
 	g.rows("gatherRows", true, false)
+	g.products("mulRows", false)
+	g.products("addMulRows", true)
 	g.dotRows()
 	g.pair()
 	g.dft()

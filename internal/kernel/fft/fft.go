@@ -186,6 +186,33 @@ func AddRows(rows, lanes int, dst []float32, ds int, src []float32, ss int) {
 	}
 }
 
+// MulRows multiplies rows of lanes floats: dst[i·ds+c] = a[i·as+c]·b[i·bs+c].
+func MulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	products(rows, lanes, dst, ds, a, as, b, bs, false)
+}
+
+// AddMulRows adds products of rows: dst[i·ds+c] += a[i·as+c]·b[i·bs+c].
+func AddMulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	products(rows, lanes, dst, ds, a, as, b, bs, true)
+}
+
+func products(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int, add bool) {
+	if rows <= 0 || lanes <= 0 {
+		return
+	}
+	check("MulRows dst", (rows-1)*ds+lanes, dst)
+	check("MulRows a", (rows-1)*as+lanes, a)
+	check("MulRows b", (rows-1)*bs+lanes, b)
+	step := max(1, 4*chunk/lanes)
+	for r := 0; r < rows; r += step {
+		if n := min(step, rows-r); add {
+			addMulRows(n, lanes, dst[r*ds:], ds, a[r*as:], as, b[r*bs:], bs)
+		} else {
+			mulRows(n, lanes, dst[r*ds:], ds, a[r*as:], as, b[r*bs:], bs)
+		}
+	}
+}
+
 // GatherRows copies rows picked by idx, times scale: dst[i·ds+c] = scale·src[idx[i]·ss+c].
 // Every idx[i]·ss + lanes must be within src; that is not checked.
 func GatherRows(lanes int, dst []float32, ds int, src []float32, ss int, idx []int32, scale float32) {

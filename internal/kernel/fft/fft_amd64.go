@@ -130,6 +130,28 @@ func gatherRows(rows, lanes int, dst []float32, ds int, src []float32, ss int, i
 	}
 }
 
+func mulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	switch {
+	case useAVX512:
+		mulRowsAVX512(rows, lanes, &dst[0], ds, &a[0], as, &b[0], bs)
+	case useAVX2:
+		mulRowsAVX2(rows, lanes, &dst[0], ds, &a[0], as, &b[0], bs)
+	default:
+		mulRowsGeneric(rows, lanes, dst, ds, a, as, b, bs)
+	}
+}
+
+func addMulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	switch {
+	case useAVX512:
+		addMulRowsAVX512(rows, lanes, &dst[0], ds, &a[0], as, &b[0], bs)
+	case useAVX2:
+		addMulRowsAVX2(rows, lanes, &dst[0], ds, &a[0], as, &b[0], bs)
+	default:
+		addMulRowsGeneric(rows, lanes, dst, ds, a, as, b, bs)
+	}
+}
+
 func dotRows(count int, y, a []float32, ai, as int, b []float32, bi, bs int) {
 	switch {
 	case useAVX512:
@@ -226,6 +248,16 @@ func addRowsAVX512(rows, lanes int, dst *float32, ds int, src *float32, ss int)
 //go:noescape
 func gatherRowsAVX512(rows, lanes int, dst *float32, ds int, src *float32, ss int, idx *int32, scale *float32)
 
+// mulRowsAVX512: dst[i·ds+c] = a[i·as+c]·b[i·bs+c].
+//
+//go:noescape
+func mulRowsAVX512(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
+
+// addMulRowsAVX512: dst[i·ds+c] += a[i·as+c]·b[i·bs+c].
+//
+//go:noescape
+func addMulRowsAVX512(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
+
 // dotRowsAVX512: y[c] += Σ_i a[i·as+c]·b[i·bs+c].
 //
 //go:noescape
@@ -290,6 +322,16 @@ func addRowsAVX2(rows, lanes int, dst *float32, ds int, src *float32, ss int)
 //
 //go:noescape
 func gatherRowsAVX2(rows, lanes int, dst *float32, ds int, src *float32, ss int, idx *int32, scale *float32)
+
+// mulRowsAVX2: dst[i·ds+c] = a[i·as+c]·b[i·bs+c].
+//
+//go:noescape
+func mulRowsAVX2(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
+
+// addMulRowsAVX2: dst[i·ds+c] += a[i·as+c]·b[i·bs+c].
+//
+//go:noescape
+func addMulRowsAVX2(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
 
 // dotRowsAVX2: y[c] += Σ_i a[i·as+c]·b[i·bs+c].
 //

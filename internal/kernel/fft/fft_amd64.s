@@ -1372,6 +1372,122 @@ done_57:
 	VZEROUPPER
 	RET
 
+// func mulRowsAVX512(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
+TEXT ·mulRowsAVX512(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), CX
+	MOVQ lanes+8(FP), DX
+	MOVQ dst+16(FP), DI
+	MOVQ ds+24(FP), R8
+	MOVQ a+32(FP), SI
+	MOVQ as+40(FP), R9
+	MOVQ b+48(FP), R10
+	MOVQ bs+56(FP), R11
+	MOVQ DX, R15
+	ANDQ $15, R15
+	MOVL $-1, BX
+	SHLXL R15, BX, BX
+	NOTL BX
+	KMOVW BX, K1
+	SHLQ $2, R8
+	SHLQ $2, R9
+	SHLQ $2, R11
+row_58:
+	MOVQ DI, R12
+	ADDQ R8, DI
+	MOVQ SI, R13
+	ADDQ R9, SI
+	MOVQ R10, R15
+	ADDQ R11, R10
+	MOVQ DX, BX
+	SUBQ $16, BX
+	JLT tail_60
+	PCALIGN $32
+vec_59:
+	VMOVUPS (R13), Z0
+	VMOVUPS (R15), Z1
+	VMULPS Z1, Z0, Z0
+	VMOVUPS Z0, (R12)
+	ADDQ $64, R12
+	ADDQ $64, R13
+	ADDQ $64, R15
+	SUBQ $16, BX
+	JGE vec_59
+tail_60:
+	ADDQ $16, BX
+	JEQ done_62
+	VMOVUPS.Z (R13), K1, Z0
+	VMOVUPS.Z (R15), K1, Z1
+	VMULPS Z1, Z0, Z0
+	VMOVUPS Z0, K1, (R12)
+	SHLQ $2, BX
+	ADDQ BX, R12
+	ADDQ BX, R13
+	ADDQ BX, R15
+done_62:
+	DECQ CX
+	JNZ row_58
+	VZEROUPPER
+	RET
+
+// func addMulRowsAVX512(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
+TEXT ·addMulRowsAVX512(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), CX
+	MOVQ lanes+8(FP), DX
+	MOVQ dst+16(FP), DI
+	MOVQ ds+24(FP), R8
+	MOVQ a+32(FP), SI
+	MOVQ as+40(FP), R9
+	MOVQ b+48(FP), R10
+	MOVQ bs+56(FP), R11
+	MOVQ DX, R15
+	ANDQ $15, R15
+	MOVL $-1, BX
+	SHLXL R15, BX, BX
+	NOTL BX
+	KMOVW BX, K1
+	SHLQ $2, R8
+	SHLQ $2, R9
+	SHLQ $2, R11
+row_63:
+	MOVQ DI, R12
+	ADDQ R8, DI
+	MOVQ SI, R13
+	ADDQ R9, SI
+	MOVQ R10, R15
+	ADDQ R11, R10
+	MOVQ DX, BX
+	SUBQ $16, BX
+	JLT tail_65
+	PCALIGN $32
+vec_64:
+	VMOVUPS (R13), Z0
+	VMOVUPS (R15), Z1
+	VMOVUPS (R12), Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS Z2, (R12)
+	ADDQ $64, R12
+	ADDQ $64, R13
+	ADDQ $64, R15
+	SUBQ $16, BX
+	JGE vec_64
+tail_65:
+	ADDQ $16, BX
+	JEQ done_67
+	VMOVUPS.Z (R13), K1, Z0
+	VMOVUPS.Z (R15), K1, Z1
+	VMOVUPS.Z (R12), K1, Z2
+	VFMADD231PS Z1, Z0, Z2
+	VMOVUPS Z2, K1, (R12)
+	SHLQ $2, BX
+	ADDQ BX, R12
+	ADDQ BX, R13
+	ADDQ BX, R15
+done_67:
+	DECQ CX
+	JNZ row_63
+	VZEROUPPER
+	RET
+
 // func dotRowsAVX512(lanes, count int, y, a *float32, as int, b *float32, bs int)
 TEXT ·dotRowsAVX512(SB), NOSPLIT, $0-56
 	MOVQ lanes+0(FP), DX
@@ -1389,9 +1505,9 @@ TEXT ·dotRowsAVX512(SB), NOSPLIT, $0-56
 	KMOVW BX, K1
 	SHLQ $2, R9
 	SHLQ $2, R11
-wide_58:
+wide_68:
 	CMPQ DX, $64
-	JLT rest_59
+	JLT rest_69
 	VMOVUPS 0(DI), Z0
 	VMOVUPS 64(DI), Z1
 	VMOVUPS 128(DI), Z2
@@ -1399,7 +1515,7 @@ wide_58:
 	MOVQ SI, R12
 	MOVQ R10, R13
 	MOVQ CX, R8
-taps_60:
+taps_70:
 	VMOVUPS 0(R12), Z4
 	VFMADD231PS 0(R13), Z4, Z0
 	VMOVUPS 64(R12), Z4
@@ -1411,7 +1527,7 @@ taps_60:
 	ADDQ R9, R12
 	ADDQ R11, R13
 	DECQ R8
-	JNZ taps_60
+	JNZ taps_70
 	VMOVUPS Z0, 0(DI)
 	VMOVUPS Z1, 64(DI)
 	VMOVUPS Z2, 128(DI)
@@ -1420,51 +1536,51 @@ taps_60:
 	ADDQ $256, SI
 	ADDQ $256, R10
 	SUBQ $64, DX
-	JMP wide_58
-rest_59:
+	JMP wide_68
+rest_69:
 	MOVQ DX, BX
 	SUBQ $16, BX
-	JLT tail_62
+	JLT tail_72
 	PCALIGN $32
-vec_61:
+vec_71:
 	VMOVUPS 0(DI), Z3
 	MOVQ SI, R12
 	MOVQ R10, R13
 	MOVQ CX, R8
-taps_65:
+taps_75:
 	VMOVUPS 0(R12), Z2
 	VFMADD231PS 0(R13), Z2, Z3
 	ADDQ R9, R12
 	ADDQ R11, R13
 	DECQ R8
-	JNZ taps_65
+	JNZ taps_75
 	VMOVUPS Z3, 0(DI)
 	ADDQ $64, DI
 	ADDQ $64, SI
 	ADDQ $64, R10
 	SUBQ $16, BX
-	JGE vec_61
-tail_62:
+	JGE vec_71
+tail_72:
 	ADDQ $16, BX
-	JEQ done_64
+	JEQ done_74
 	VMOVUPS.Z 0(DI), K1, Z3
 	MOVQ SI, R12
 	MOVQ R10, R13
 	MOVQ CX, R8
-taps_66:
+taps_76:
 	VMOVUPS.Z 0(R12), K1, Z2
 	VMOVUPS.Z 0(R13), K1, Z1
 	VFMADD231PS Z1, Z2, Z3
 	ADDQ R9, R12
 	ADDQ R11, R13
 	DECQ R8
-	JNZ taps_66
+	JNZ taps_76
 	VMOVUPS Z3, K1, 0(DI)
 	SHLQ $2, BX
 	ADDQ BX, DI
 	ADDQ BX, SI
 	ADDQ BX, R10
-done_64:
+done_74:
 	VZEROUPPER
 	RET
 
@@ -1491,9 +1607,9 @@ TEXT ·pairAVX512(SB), NOSPLIT, $0-80
 	VBROADCASTSS 8(AX), Z2
 	MOVQ DX, BX
 	SUBQ $16, BX
-	JLT tail_68
+	JLT tail_78
 	PCALIGN $32
-vec_67:
+vec_77:
 	VMOVUPS (SI), Z3
 	VMOVUPS (DI), Z4
 	VMOVUPS (R8), Z5
@@ -1525,10 +1641,10 @@ vec_67:
 	ADDQ $64, R12
 	ADDQ $64, R13
 	SUBQ $16, BX
-	JGE vec_67
-tail_68:
+	JGE vec_77
+tail_78:
 	ADDQ $16, BX
-	JEQ done_70
+	JEQ done_80
 	VMOVUPS.Z (SI), K1, Z3
 	VMOVUPS.Z (DI), K1, Z4
 	VMOVUPS.Z (R8), K1, Z5
@@ -1560,7 +1676,7 @@ tail_68:
 	ADDQ BX, R11
 	ADDQ BX, R12
 	ADDQ BX, R13
-done_70:
+done_80:
 	VZEROUPPER
 	RET
 
@@ -1583,9 +1699,9 @@ TEXT ·dftAVX512(SB), NOSPLIT, $0-64
 	SHLQ $2, R8
 	MOVQ DX, BX
 	SUBQ $16, BX
-	JLT tail_72
+	JLT tail_82
 	PCALIGN $32
-vec_71:
+vec_81:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -1594,7 +1710,7 @@ vec_71:
 	MOVQ R10, R13
 	MOVQ R11, CX
 	MOVQ AX, R15
-term_75:
+term_85:
 	VMOVUPS (R12), Z4
 	VMOVUPS (R13), Z5
 	VBROADCASTSS 0(CX), Z6
@@ -1607,7 +1723,7 @@ term_75:
 	ADDQ R8, R13
 	ADDQ $8, CX
 	DECQ R15
-	JNZ term_75
+	JNZ term_85
 	VSUBPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
 	VMOVUPS Z0, (DI)
@@ -1617,10 +1733,10 @@ term_75:
 	ADDQ $64, R9
 	ADDQ $64, R10
 	SUBQ $16, BX
-	JGE vec_71
-tail_72:
+	JGE vec_81
+tail_82:
 	ADDQ $16, BX
-	JEQ done_74
+	JEQ done_84
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -1629,7 +1745,7 @@ tail_72:
 	MOVQ R10, R13
 	MOVQ R11, CX
 	MOVQ AX, R15
-term_76:
+term_86:
 	VMOVUPS.Z (R12), K1, Z4
 	VMOVUPS.Z (R13), K1, Z5
 	VBROADCASTSS 0(CX), Z6
@@ -1642,7 +1758,7 @@ term_76:
 	ADDQ R8, R13
 	ADDQ $8, CX
 	DECQ R15
-	JNZ term_76
+	JNZ term_86
 	VSUBPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
 	VMOVUPS Z0, K1, (DI)
@@ -1652,7 +1768,7 @@ term_76:
 	ADDQ BX, SI
 	ADDQ BX, R9
 	ADDQ BX, R10
-done_74:
+done_84:
 	VZEROUPPER
 	RET
 
@@ -1669,14 +1785,14 @@ TEXT ·fwd2AVX2(SB), NOSPLIT, $0-48
 	SHLQ $1, R8
 	LEAQ (DX*4), R13
 	SUBQ R13, R8
-block_77:
+block_87:
 	VBROADCASTSS 0(AX), Y0
 	VBROADCASTSS 4(AX), Y1
 	MOVQ DX, BX
 	SUBQ $8, BX
-	JLT tail_79
+	JLT tail_89
 	PCALIGN $32
-vec_78:
+vec_88:
 	VMOVUPS (SI), Y2
 	VMOVUPS (DI), Y3
 	VMOVUPS (SI)(R9*1), Y4
@@ -1696,11 +1812,11 @@ vec_78:
 	ADDQ $32, SI
 	ADDQ $32, DI
 	SUBQ $8, BX
-	JGE vec_78
-tail_79:
+	JGE vec_88
+tail_89:
 	ADDQ $8, BX
-	JEQ done_81
-one_80:
+	JEQ done_91
+one_90:
 	VMOVSS (SI), X2
 	VMOVSS (DI), X3
 	VMOVSS (SI)(R9*1), X4
@@ -1720,13 +1836,13 @@ one_80:
 	ADDQ $4, SI
 	ADDQ $4, DI
 	DECQ BX
-	JNZ one_80
-done_81:
+	JNZ one_90
+done_91:
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $8, AX
 	DECQ CX
-	JNZ block_77
+	JNZ block_87
 	VZEROUPPER
 	RET
 
@@ -1743,14 +1859,14 @@ TEXT ·inv2AVX2(SB), NOSPLIT, $0-48
 	SHLQ $1, R8
 	LEAQ (DX*4), R13
 	SUBQ R13, R8
-block_82:
+block_92:
 	VBROADCASTSS 0(AX), Y0
 	VBROADCASTSS 4(AX), Y1
 	MOVQ DX, BX
 	SUBQ $8, BX
-	JLT tail_84
+	JLT tail_94
 	PCALIGN $32
-vec_83:
+vec_93:
 	VMOVUPS (SI), Y2
 	VMOVUPS (DI), Y3
 	VMOVUPS (SI)(R9*1), Y4
@@ -1770,11 +1886,11 @@ vec_83:
 	ADDQ $32, SI
 	ADDQ $32, DI
 	SUBQ $8, BX
-	JGE vec_83
-tail_84:
+	JGE vec_93
+tail_94:
 	ADDQ $8, BX
-	JEQ done_86
-one_85:
+	JEQ done_96
+one_95:
 	VMOVSS (SI), X2
 	VMOVSS (DI), X3
 	VMOVSS (SI)(R9*1), X4
@@ -1794,13 +1910,13 @@ one_85:
 	ADDQ $4, SI
 	ADDQ $4, DI
 	DECQ BX
-	JNZ one_85
-done_86:
+	JNZ one_95
+done_96:
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $8, AX
 	DECQ CX
-	JNZ block_82
+	JNZ block_92
 	VZEROUPPER
 	RET
 
@@ -1818,7 +1934,7 @@ TEXT ·fwd4AVX2(SB), NOSPLIT, $0-48
 	SHLQ $2, R8
 	LEAQ (DX*4), R13
 	SUBQ R13, R8
-block_87:
+block_97:
 	VBROADCASTSS 0(AX), Y0
 	VBROADCASTSS 4(AX), Y1
 	VBROADCASTSS 8(AX), Y2
@@ -1827,9 +1943,9 @@ block_87:
 	VBROADCASTSS 20(AX), Y5
 	MOVQ DX, BX
 	SUBQ $8, BX
-	JLT tail_89
+	JLT tail_99
 	PCALIGN $32
-vec_88:
+vec_98:
 	VMOVUPS (SI), Y6
 	VMOVUPS (DI), Y7
 	VMOVUPS (SI)(R9*1), Y8
@@ -1877,11 +1993,11 @@ vec_88:
 	ADDQ $32, SI
 	ADDQ $32, DI
 	SUBQ $8, BX
-	JGE vec_88
-tail_89:
+	JGE vec_98
+tail_99:
 	ADDQ $8, BX
-	JEQ done_91
-one_90:
+	JEQ done_101
+one_100:
 	VMOVSS (SI), X6
 	VMOVSS (DI), X7
 	VMOVSS (SI)(R9*1), X8
@@ -1929,13 +2045,13 @@ one_90:
 	ADDQ $4, SI
 	ADDQ $4, DI
 	DECQ BX
-	JNZ one_90
-done_91:
+	JNZ one_100
+done_101:
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $24, AX
 	DECQ CX
-	JNZ block_87
+	JNZ block_97
 	VZEROUPPER
 	RET
 
@@ -1953,7 +2069,7 @@ TEXT ·inv4AVX2(SB), NOSPLIT, $0-48
 	SHLQ $2, R8
 	LEAQ (DX*4), R13
 	SUBQ R13, R8
-block_92:
+block_102:
 	VBROADCASTSS 0(AX), Y0
 	VBROADCASTSS 4(AX), Y1
 	VBROADCASTSS 8(AX), Y2
@@ -1962,9 +2078,9 @@ block_92:
 	VBROADCASTSS 20(AX), Y5
 	MOVQ DX, BX
 	SUBQ $8, BX
-	JLT tail_94
+	JLT tail_104
 	PCALIGN $32
-vec_93:
+vec_103:
 	VMOVUPS (SI), Y6
 	VMOVUPS (DI), Y7
 	VMOVUPS (SI)(R9*1), Y8
@@ -2012,11 +2128,11 @@ vec_93:
 	ADDQ $32, SI
 	ADDQ $32, DI
 	SUBQ $8, BX
-	JGE vec_93
-tail_94:
+	JGE vec_103
+tail_104:
 	ADDQ $8, BX
-	JEQ done_96
-one_95:
+	JEQ done_106
+one_105:
 	VMOVSS (SI), X6
 	VMOVSS (DI), X7
 	VMOVSS (SI)(R9*1), X8
@@ -2064,13 +2180,13 @@ one_95:
 	ADDQ $4, SI
 	ADDQ $4, DI
 	DECQ BX
-	JNZ one_95
-done_96:
+	JNZ one_105
+done_106:
 	ADDQ R8, SI
 	ADDQ R8, DI
 	ADDQ $24, AX
 	DECQ CX
-	JNZ block_92
+	JNZ block_102
 	VZEROUPPER
 	RET
 
@@ -2083,9 +2199,9 @@ TEXT ·mulAVX2(SB), NOSPLIT, $0-40
 	MOVQ ai+32(FP), R9
 	MOVQ DX, CX
 	SUBQ $8, CX
-	JLT tail_98
+	JLT tail_108
 	PCALIGN $32
-vec_97:
+vec_107:
 	VMOVUPS (SI), Y0
 	VMOVUPS (DI), Y1
 	VMOVUPS (R8), Y2
@@ -2101,11 +2217,11 @@ vec_97:
 	ADDQ $32, R8
 	ADDQ $32, R9
 	SUBQ $8, CX
-	JGE vec_97
-tail_98:
+	JGE vec_107
+tail_108:
 	ADDQ $8, CX
-	JEQ done_100
-one_99:
+	JEQ done_110
+one_109:
 	VMOVSS (SI), X0
 	VMOVSS (DI), X1
 	VMOVSS (R8), X2
@@ -2121,8 +2237,8 @@ one_99:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one_99
-done_100:
+	JNZ one_109
+done_110:
 	VZEROUPPER
 	RET
 
@@ -2135,9 +2251,9 @@ TEXT ·mulConjAVX2(SB), NOSPLIT, $0-40
 	MOVQ ai+32(FP), R9
 	MOVQ DX, CX
 	SUBQ $8, CX
-	JLT tail_102
+	JLT tail_112
 	PCALIGN $32
-vec_101:
+vec_111:
 	VMOVUPS (SI), Y0
 	VMOVUPS (DI), Y1
 	VMOVUPS (R8), Y2
@@ -2153,11 +2269,11 @@ vec_101:
 	ADDQ $32, R8
 	ADDQ $32, R9
 	SUBQ $8, CX
-	JGE vec_101
-tail_102:
+	JGE vec_111
+tail_112:
 	ADDQ $8, CX
-	JEQ done_104
-one_103:
+	JEQ done_114
+one_113:
 	VMOVSS (SI), X0
 	VMOVSS (DI), X1
 	VMOVSS (R8), X2
@@ -2173,8 +2289,8 @@ one_103:
 	ADDQ $4, R8
 	ADDQ $4, R9
 	DECQ CX
-	JNZ one_103
-done_104:
+	JNZ one_113
+done_114:
 	VZEROUPPER
 	RET
 
@@ -2189,9 +2305,9 @@ TEXT ·addMulConjAVX2(SB), NOSPLIT, $0-56
 	MOVQ bi+48(FP), R11
 	MOVQ DX, CX
 	SUBQ $8, CX
-	JLT tail_106
+	JLT tail_116
 	PCALIGN $32
-vec_105:
+vec_115:
 	VMOVUPS (SI), Y0
 	VMOVUPS (DI), Y1
 	VMOVUPS (R8), Y2
@@ -2211,11 +2327,11 @@ vec_105:
 	ADDQ $32, R10
 	ADDQ $32, R11
 	SUBQ $8, CX
-	JGE vec_105
-tail_106:
+	JGE vec_115
+tail_116:
 	ADDQ $8, CX
-	JEQ done_108
-one_107:
+	JEQ done_118
+one_117:
 	VMOVSS (SI), X0
 	VMOVSS (DI), X1
 	VMOVSS (R8), X2
@@ -2235,8 +2351,8 @@ one_107:
 	ADDQ $4, R10
 	ADDQ $4, R11
 	DECQ CX
-	JNZ one_107
-done_108:
+	JNZ one_117
+done_118:
 	VZEROUPPER
 	RET
 
@@ -2250,35 +2366,35 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-48
 	MOVQ ss+40(FP), R9
 	SHLQ $2, R8
 	SHLQ $2, R9
-row_109:
+row_119:
 	MOVQ SI, R12
 	ADDQ R9, SI
 	MOVQ DI, R13
 	ADDQ R8, DI
 	MOVQ DX, BX
 	SUBQ $8, BX
-	JLT tail_111
+	JLT tail_121
 	PCALIGN $32
-vec_110:
+vec_120:
 	VMOVUPS (R12), Y0
 	VMOVUPS Y0, (R13)
 	ADDQ $32, R12
 	ADDQ $32, R13
 	SUBQ $8, BX
-	JGE vec_110
-tail_111:
+	JGE vec_120
+tail_121:
 	ADDQ $8, BX
-	JEQ done_113
-one_112:
+	JEQ done_123
+one_122:
 	VMOVSS (R12), X0
 	VMOVSS X0, (R13)
 	ADDQ $4, R12
 	ADDQ $4, R13
 	DECQ BX
-	JNZ one_112
-done_113:
+	JNZ one_122
+done_123:
 	DECQ CX
-	JNZ row_109
+	JNZ row_119
 	VZEROUPPER
 	RET
 
@@ -2292,16 +2408,16 @@ TEXT ·addRowsAVX2(SB), NOSPLIT, $0-48
 	MOVQ ss+40(FP), R9
 	SHLQ $2, R8
 	SHLQ $2, R9
-row_114:
+row_124:
 	MOVQ SI, R12
 	ADDQ R9, SI
 	MOVQ DI, R13
 	ADDQ R8, DI
 	MOVQ DX, BX
 	SUBQ $8, BX
-	JLT tail_116
+	JLT tail_126
 	PCALIGN $32
-vec_115:
+vec_125:
 	VMOVUPS (R12), Y0
 	VMOVUPS (R13), Y1
 	VADDPS Y1, Y0, Y0
@@ -2309,11 +2425,11 @@ vec_115:
 	ADDQ $32, R12
 	ADDQ $32, R13
 	SUBQ $8, BX
-	JGE vec_115
-tail_116:
+	JGE vec_125
+tail_126:
 	ADDQ $8, BX
-	JEQ done_118
-one_117:
+	JEQ done_128
+one_127:
 	VMOVSS (R12), X0
 	VMOVSS (R13), X1
 	VADDPS Y1, Y0, Y0
@@ -2321,10 +2437,10 @@ one_117:
 	ADDQ $4, R12
 	ADDQ $4, R13
 	DECQ BX
-	JNZ one_117
-done_118:
+	JNZ one_127
+done_128:
 	DECQ CX
-	JNZ row_114
+	JNZ row_124
 	VZEROUPPER
 	RET
 
@@ -2341,7 +2457,7 @@ TEXT ·gatherRowsAVX2(SB), NOSPLIT, $0-64
 	SHLQ $2, R8
 	SHLQ $2, R9
 	VBROADCASTSS 0(R11), Y0
-row_119:
+row_129:
 	MOVLQSX (R10), R12
 	ADDQ $4, R10
 	IMULQ R9, R12
@@ -2350,30 +2466,138 @@ row_119:
 	ADDQ R8, DI
 	MOVQ DX, BX
 	SUBQ $8, BX
-	JLT tail_121
+	JLT tail_131
 	PCALIGN $32
-vec_120:
+vec_130:
 	VMOVUPS (R12), Y1
 	VMULPS Y0, Y1, Y1
 	VMOVUPS Y1, (R13)
 	ADDQ $32, R12
 	ADDQ $32, R13
 	SUBQ $8, BX
-	JGE vec_120
-tail_121:
+	JGE vec_130
+tail_131:
 	ADDQ $8, BX
-	JEQ done_123
-one_122:
+	JEQ done_133
+one_132:
 	VMOVSS (R12), X1
 	VMULPS Y0, Y1, Y1
 	VMOVSS X1, (R13)
 	ADDQ $4, R12
 	ADDQ $4, R13
 	DECQ BX
-	JNZ one_122
-done_123:
+	JNZ one_132
+done_133:
 	DECQ CX
-	JNZ row_119
+	JNZ row_129
+	VZEROUPPER
+	RET
+
+// func mulRowsAVX2(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
+TEXT ·mulRowsAVX2(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), CX
+	MOVQ lanes+8(FP), DX
+	MOVQ dst+16(FP), DI
+	MOVQ ds+24(FP), R8
+	MOVQ a+32(FP), SI
+	MOVQ as+40(FP), R9
+	MOVQ b+48(FP), R10
+	MOVQ bs+56(FP), R11
+	SHLQ $2, R8
+	SHLQ $2, R9
+	SHLQ $2, R11
+row_134:
+	MOVQ DI, R12
+	ADDQ R8, DI
+	MOVQ SI, R13
+	ADDQ R9, SI
+	MOVQ R10, R15
+	ADDQ R11, R10
+	MOVQ DX, BX
+	SUBQ $8, BX
+	JLT tail_136
+	PCALIGN $32
+vec_135:
+	VMOVUPS (R13), Y0
+	VMOVUPS (R15), Y1
+	VMULPS Y1, Y0, Y0
+	VMOVUPS Y0, (R12)
+	ADDQ $32, R12
+	ADDQ $32, R13
+	ADDQ $32, R15
+	SUBQ $8, BX
+	JGE vec_135
+tail_136:
+	ADDQ $8, BX
+	JEQ done_138
+one_137:
+	VMOVSS (R13), X0
+	VMOVSS (R15), X1
+	VMULPS Y1, Y0, Y0
+	VMOVSS X0, (R12)
+	ADDQ $4, R12
+	ADDQ $4, R13
+	ADDQ $4, R15
+	DECQ BX
+	JNZ one_137
+done_138:
+	DECQ CX
+	JNZ row_134
+	VZEROUPPER
+	RET
+
+// func addMulRowsAVX2(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
+TEXT ·addMulRowsAVX2(SB), NOSPLIT, $0-64
+	MOVQ rows+0(FP), CX
+	MOVQ lanes+8(FP), DX
+	MOVQ dst+16(FP), DI
+	MOVQ ds+24(FP), R8
+	MOVQ a+32(FP), SI
+	MOVQ as+40(FP), R9
+	MOVQ b+48(FP), R10
+	MOVQ bs+56(FP), R11
+	SHLQ $2, R8
+	SHLQ $2, R9
+	SHLQ $2, R11
+row_139:
+	MOVQ DI, R12
+	ADDQ R8, DI
+	MOVQ SI, R13
+	ADDQ R9, SI
+	MOVQ R10, R15
+	ADDQ R11, R10
+	MOVQ DX, BX
+	SUBQ $8, BX
+	JLT tail_141
+	PCALIGN $32
+vec_140:
+	VMOVUPS (R13), Y0
+	VMOVUPS (R15), Y1
+	VMOVUPS (R12), Y2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVUPS Y2, (R12)
+	ADDQ $32, R12
+	ADDQ $32, R13
+	ADDQ $32, R15
+	SUBQ $8, BX
+	JGE vec_140
+tail_141:
+	ADDQ $8, BX
+	JEQ done_143
+one_142:
+	VMOVSS (R13), X0
+	VMOVSS (R15), X1
+	VMOVSS (R12), X2
+	VFMADD231PS Y1, Y0, Y2
+	VMOVSS X2, (R12)
+	ADDQ $4, R12
+	ADDQ $4, R13
+	ADDQ $4, R15
+	DECQ BX
+	JNZ one_142
+done_143:
+	DECQ CX
+	JNZ row_139
 	VZEROUPPER
 	RET
 
@@ -2388,9 +2612,9 @@ TEXT ·dotRowsAVX2(SB), NOSPLIT, $0-56
 	MOVQ bs+48(FP), R11
 	SHLQ $2, R9
 	SHLQ $2, R11
-wide_124:
+wide_144:
 	CMPQ DX, $32
-	JLT rest_125
+	JLT rest_145
 	VMOVUPS 0(DI), Y0
 	VMOVUPS 32(DI), Y1
 	VMOVUPS 64(DI), Y2
@@ -2398,7 +2622,7 @@ wide_124:
 	MOVQ SI, R12
 	MOVQ R10, R13
 	MOVQ CX, R8
-taps_126:
+taps_146:
 	VMOVUPS 0(R12), Y4
 	VFMADD231PS 0(R13), Y4, Y0
 	VMOVUPS 32(R12), Y4
@@ -2410,7 +2634,7 @@ taps_126:
 	ADDQ R9, R12
 	ADDQ R11, R13
 	DECQ R8
-	JNZ taps_126
+	JNZ taps_146
 	VMOVUPS Y0, 0(DI)
 	VMOVUPS Y1, 32(DI)
 	VMOVUPS Y2, 64(DI)
@@ -2419,53 +2643,53 @@ taps_126:
 	ADDQ $128, SI
 	ADDQ $128, R10
 	SUBQ $32, DX
-	JMP wide_124
-rest_125:
+	JMP wide_144
+rest_145:
 	MOVQ DX, BX
 	SUBQ $8, BX
-	JLT tail_128
+	JLT tail_148
 	PCALIGN $32
-vec_127:
+vec_147:
 	VMOVUPS 0(DI), Y3
 	MOVQ SI, R12
 	MOVQ R10, R13
 	MOVQ CX, R8
-taps_131:
+taps_151:
 	VMOVUPS 0(R12), Y2
 	VFMADD231PS 0(R13), Y2, Y3
 	ADDQ R9, R12
 	ADDQ R11, R13
 	DECQ R8
-	JNZ taps_131
+	JNZ taps_151
 	VMOVUPS Y3, 0(DI)
 	ADDQ $32, DI
 	ADDQ $32, SI
 	ADDQ $32, R10
 	SUBQ $8, BX
-	JGE vec_127
-tail_128:
+	JGE vec_147
+tail_148:
 	ADDQ $8, BX
-	JEQ done_130
-one_129:
+	JEQ done_150
+one_149:
 	VMOVSS 0(DI), X3
 	MOVQ SI, R12
 	MOVQ R10, R13
 	MOVQ CX, R8
-taps_132:
+taps_152:
 	VMOVSS 0(R12), X2
 	VMOVSS 0(R13), X1
 	VFMADD231PS Y1, Y2, Y3
 	ADDQ R9, R12
 	ADDQ R11, R13
 	DECQ R8
-	JNZ taps_132
+	JNZ taps_152
 	VMOVSS X3, 0(DI)
 	ADDQ $4, DI
 	ADDQ $4, SI
 	ADDQ $4, R10
 	DECQ BX
-	JNZ one_129
-done_130:
+	JNZ one_149
+done_150:
 	VZEROUPPER
 	RET
 
@@ -2486,9 +2710,9 @@ TEXT ·pairAVX2(SB), NOSPLIT, $0-80
 	VBROADCASTSS 8(AX), Y2
 	MOVQ DX, BX
 	SUBQ $8, BX
-	JLT tail_134
+	JLT tail_154
 	PCALIGN $32
-vec_133:
+vec_153:
 	VMOVUPS (SI), Y3
 	VMOVUPS (DI), Y4
 	VMOVUPS (R8), Y5
@@ -2520,11 +2744,11 @@ vec_133:
 	ADDQ $32, R12
 	ADDQ $32, R13
 	SUBQ $8, BX
-	JGE vec_133
-tail_134:
+	JGE vec_153
+tail_154:
 	ADDQ $8, BX
-	JEQ done_136
-one_135:
+	JEQ done_156
+one_155:
 	VMOVSS (SI), X3
 	VMOVSS (DI), X4
 	VMOVSS (R8), X5
@@ -2556,8 +2780,8 @@ one_135:
 	ADDQ $4, R12
 	ADDQ $4, R13
 	DECQ BX
-	JNZ one_135
-done_136:
+	JNZ one_155
+done_156:
 	VZEROUPPER
 	RET
 
@@ -2574,9 +2798,9 @@ TEXT ·dftAVX2(SB), NOSPLIT, $0-64
 	SHLQ $2, R8
 	MOVQ DX, BX
 	SUBQ $8, BX
-	JLT tail_138
+	JLT tail_158
 	PCALIGN $32
-vec_137:
+vec_157:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2585,7 +2809,7 @@ vec_137:
 	MOVQ R10, R13
 	MOVQ R11, CX
 	MOVQ AX, R15
-term_141:
+term_161:
 	VMOVUPS (R12), Y4
 	VMOVUPS (R13), Y5
 	VBROADCASTSS 0(CX), Y6
@@ -2598,7 +2822,7 @@ term_141:
 	ADDQ R8, R13
 	ADDQ $8, CX
 	DECQ R15
-	JNZ term_141
+	JNZ term_161
 	VSUBPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
 	VMOVUPS Y0, (DI)
@@ -2608,11 +2832,11 @@ term_141:
 	ADDQ $32, R9
 	ADDQ $32, R10
 	SUBQ $8, BX
-	JGE vec_137
-tail_138:
+	JGE vec_157
+tail_158:
 	ADDQ $8, BX
-	JEQ done_140
-one_139:
+	JEQ done_160
+one_159:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2621,7 +2845,7 @@ one_139:
 	MOVQ R10, R13
 	MOVQ R11, CX
 	MOVQ AX, R15
-term_142:
+term_162:
 	VMOVSS (R12), X4
 	VMOVSS (R13), X5
 	VBROADCASTSS 0(CX), Y6
@@ -2634,7 +2858,7 @@ term_142:
 	ADDQ R8, R13
 	ADDQ $8, CX
 	DECQ R15
-	JNZ term_142
+	JNZ term_162
 	VSUBPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
 	VMOVSS X0, (DI)
@@ -2644,7 +2868,7 @@ term_142:
 	ADDQ $4, R9
 	ADDQ $4, R10
 	DECQ BX
-	JNZ one_139
-done_140:
+	JNZ one_159
+done_160:
 	VZEROUPPER
 	RET

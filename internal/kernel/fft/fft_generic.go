@@ -142,6 +142,24 @@ func gatherRowsGeneric(rows, lanes int, dst []float32, ds int, src []float32, ss
 	}
 }
 
+func mulRowsGeneric(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	for i := range rows {
+		d, x, y := dst[i*ds:i*ds+lanes], a[i*as:], b[i*bs:]
+		for c := range d {
+			d[c] = x[c] * y[c]
+		}
+	}
+}
+
+func addMulRowsGeneric(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	for i := range rows {
+		d, x, y := dst[i*ds:i*ds+lanes], a[i*as:], b[i*bs:]
+		for c := range d {
+			d[c] += x[c] * y[c]
+		}
+	}
+}
+
 func dotRowsGeneric(count int, y, a []float32, ai, as int, b []float32, bi, bs int) {
 	for i := range count {
 		p, q := a[ai+i*as:], b[bi+i*bs:]

@@ -31,6 +31,14 @@ func gatherRows(rows, lanes int, dst []float32, ds int, src []float32, ss int, i
 	gatherRowsGeneric(rows, lanes, dst, ds, src, ss, idx, scale)
 }
 
+func mulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	mulRowsGeneric(rows, lanes, dst, ds, a, as, b, bs)
+}
+
+func addMulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	addMulRowsGeneric(rows, lanes, dst, ds, a, as, b, bs)
+}
+
 func dotRows(count int, y, a []float32, ai, as int, b []float32, bi, bs int) {
 	dotRowsGeneric(count, y, a, ai, as, b, bi, bs)
 }

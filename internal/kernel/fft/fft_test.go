@@ -287,6 +287,21 @@ func TestRows(t *testing.T) {
 				if !slices.Equal(dst.v, want) {
 					t.Fatalf("AddRows lanes %d rows %d", lanes, rows)
 				}
+				for add, f := range []func(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int){MulRows, AddMulRows} {
+					as, a := ss+5, newGuarded(r, rows*(ss+5))
+					for i := range rows {
+						for c := range lanes {
+							want[i*ds+c] = want[i*ds+c]*float32(add) + a.v[i*as+c]*src.v[i*ss+c]
+						}
+					}
+					f(rows, lanes, dst.v, ds, a.v, as, src.v, ss)
+					for i, w := range want {
+						if math.Abs(float64(dst.v[i]-w)) > 1e-6 { // one rounding fewer where sums are fused
+							t.Fatalf("AddMulRows %d lanes %d rows %d: %v, want %v", add, lanes, rows, dst.v[i], w)
+						}
+					}
+					copy(want, dst.v)
+				}
 				dst.check(t, "rows")
 
 				y, b := newGuarded(r, lanes), newGuarded(r, rows*ss)
