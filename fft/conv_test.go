@@ -179,6 +179,30 @@ func TestLongConv(t *testing.T) {
 	}
 }
 
+// A partial convolution, of a filter much shorter than its input, is that with
+// a filter of zeros from there on, by far shorter blocks.
+func TestPartialConv(t *testing.T) {
+	r := rand.New(rand.NewPCG(10, 11))
+	const T, L, C = 20000, 300, 3
+	u, k := noise(r, T*C), make([]float32, T*C)
+	copy(k, noise(r, L*C))
+	short, err := NewKernel(k[:L*C], L, C, T)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long, err := NewKernel(k, T, C, T)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, z := make([]float32, T*C), make([]float32, T*C)
+	short.Conv(y, u, nil, 1, T)
+	long.Conv(z, u, nil, 1, T)
+	near(t, "y", y, wide(z), convTolerance)
+	if short.n > 16*L || long.n < T {
+		t.Errorf("blocks of %d and %d points", short.n, long.n)
+	}
+}
+
 func TestWorkers(t *testing.T) {
 	r := rand.New(rand.NewPCG(10, 4))
 	c := newCase(r, 2, 600, 150, 150)
@@ -319,7 +343,7 @@ func BenchmarkKernel(b *testing.B) {
 	best := hw.Current()
 	defer hw.Set(best)
 	for _, l := range hw.Levels() {
-		for _, d := range [][2]int{{1 << 10, 1 << 10}, {1 << 12, 1 << 12}, {1 << 14, 1 << 14}, {1 << 16, 1 << 16}, {1 << 14, 128}, {1 << 14, 16}, {1, 1 << 10}} {
+		for _, d := range [][2]int{{1 << 10, 1 << 10}, {1 << 12, 1 << 12}, {1 << 14, 1 << 14}, {1 << 16, 1 << 16}, {1 << 16, 1 << 10}, {1 << 14, 128}, {1 << 14, 16}, {1, 1 << 10}} {
 			b.Run(fmt.Sprintf("hw=%v/length=%d/taps=%d/channels=64", l, d[0], d[1]), func(b *testing.B) {
 				hw.Set(l)
 				const C = 64

@@ -18,11 +18,13 @@ import (
 // inputs, which is all that a stream has to remember (Push keeps it).
 //
 // Few taps or few inputs are summed as they stand. Others are cut into blocks
-// (overlap–save) that are multiplied as polynomials modulo z^N + 1 with N a
-// power of two: with z^(N/2) = i, a block of N real numbers is N/2 complex
-// ones, the first half beside the second, and products need no separating of
-// real spectra ("right-angle convolution", Krishna and Nussbaumer). The
-// filter's values are kept. In FlashFFTConv's words (2311.05908) the order of
+// (overlap–save), so that a filter much shorter than its input, a partial
+// convolution, takes short transforms that stay in the cache: 16k inputs with
+// 128 taps take 0.4 of the time of 16k taps, 64k with 1k taps 0.55. Blocks are
+// multiplied as polynomials modulo z^N + 1 with N a power of two: with
+// z^(N/2) = i, a block of N real numbers is N/2 complex ones, the first half
+// beside the second, and products need no separating of real spectra
+// ("right-angle convolution", Krishna and Nussbaumer). The filter's values are kept. In FlashFFTConv's words (2311.05908) the order of
 // frequencies is left permuted, because only products are taken of them.
 type Kernel struct {
 	taps, channels int
@@ -30,22 +32,31 @@ type Kernel struct {
 	n              int       // real points of a block; 0: always the plain sum
 	s              *splitter
 	lanes          int
-	spec           []float32 // for the channels from c on: at 2·n/2·c, planes of n/2 rows, times 2/n
+	sparse         *pruned   // nil: all values count
+	longest        int       // of a sparse kernel's signals
+	spec           []float32 // for the channels from c on: at 2·rows·c, planes of that many rows, times 2/n
 }
 
 // NewKernel prepares k, [taps][channels], which it keeps and which must not
 // change, for inputs of about length rows at a time; any other length is right
 // too. It needs at least one tap, and taps and length of at most MaxLen together.
 func NewKernel(k []float32, taps, channels, length int) (*Kernel, error) {
-	if taps < 1 || channels < 0 || length < 0 || taps > MaxLen-length {
-		return nil, fmt.Errorf("fft: kernel of %d taps, %d channels for length %d: want at least one tap, and taps and length of at most %d", taps, channels, length, MaxLen)
-	}
-	if len(k) != taps*channels {
-		return nil, fmt.Errorf("fft: kernel has %d values, want %d taps of %d channels", len(k), taps, channels)
+	if err := checkKernel(k, taps, channels, length); err != nil {
+		return nil, err
 	}
 	f := &Kernel{}
 	f.set(0, k, nil, taps, channels, length)
 	return f, nil
+}
+
+func checkKernel(k []float32, taps, channels, length int) error {
+	if taps < 1 || channels < 0 || length < 0 || taps > MaxLen-length {
+		return fmt.Errorf("fft: kernel of %d taps, %d channels for length %d: want at least one tap, and taps and length of at most %d", taps, channels, length, MaxLen)
+	}
+	if len(k) != taps*channels {
+		return fmt.Errorf("fft: kernel has %d values, want %d taps of %d channels", len(k), taps, channels)
+	}
+	return nil
 }
 
 // set fills a Kernel, whose memory it reuses.
@@ -63,10 +74,11 @@ func (f *Kernel) prepare(workers, n int) {
 	}
 	f.s = ring(f.n / 2)
 	f.lanes = laneBlock(f.n/2, channels)
-	if cap(f.spec) < f.n*channels {
-		f.spec = make([]float32, f.n*channels)
+	size := 2 * f.rows() * channels
+	if cap(f.spec) < size {
+		f.spec = make([]float32, size)
 	}
-	f.spec = f.spec[:f.n*channels]
+	f.spec = f.spec[:size]
 	f.run(workers, &job{kind: makeSpectrum, f: f, batch: 1})
 }
 
@@ -131,6 +143,9 @@ func (f *Kernel) Taps() int { return f.taps }
 func (f *Kernel) Channels() int { return f.channels }
 
 func (f *Kernel) check(op string, batch, length int, u, past []float32, names ...string) {
+	if f.sparse != nil && length > f.longest {
+		panic(fmt.Sprintf("fft: %s: %d inputs, want at most the %d that the sparse kernel was made for", op, length, f.longest))
+	}
 	name := append(names, "u", "past")
 	checkLen(op, name[0], len(u), batch*length, f.channels)
 	if past != nil {
@@ -222,7 +237,7 @@ func (f *Kernel) run(workers int, j *job) {
 	if j.batch == 0 || f.channels == 0 || (j.length == 0 && j.kind != makeSpectrum) {
 		return
 	}
-	j.direct = j.kind != makeSpectrum && (f.n == 0 || j.kind == gradKernel && j.dk == nil || directNS(f.taps, j.length) <= fftNS(f.n, f.taps, j.length))
+	j.direct = j.kind != makeSpectrum && f.sparse == nil && (f.n == 0 || j.kind == gradKernel && j.dk == nil || directNS(f.taps, j.length) <= fftNS(f.n, f.taps, j.length))
 	j.do(workers)
 }
 
@@ -386,8 +401,8 @@ func (k sink) unpack(t, count, lanes int, x planes, m, o int) {
 
 // values are the kernel's at the channels from c on.
 func (f *Kernel) values(c, lanes int) planes {
-	m := f.n / 2 * lanes
-	o := f.n * c
+	m := f.rows() * lanes
+	o := 2 * f.rows() * c
 	return planes{f.spec[o : o+m], f.spec[o+m : o+2*m]}
 }
 
@@ -397,13 +412,40 @@ func scaleBy(x planes, scale float32) {
 }
 
 func (f *Kernel) spectrum(c, lanes int) {
-	x := f.values(c, lanes)
+	v := f.values(c, lanes)
+	x, buf := v, (*scratch)(nil)
+	if m := f.n / 2; m != f.rows() {
+		buf = takeScratch(2 * padded(m*lanes))
+		x = buf.pair(0, m*lanes)
+	}
 	rows{u: f.k[c:], t: f.taps, stride: f.channels}.load(x, f.n/2, lanes, 0)
 	if f.skip != nil {
 		dft.AddRows(1, lanes, x.re, lanes, f.skip[c:], lanes)
 	}
-	f.s.forward(x, x, lanes)
-	scaleBy(x, 2/float32(f.n)) // a power of two: exact
+	f.forward(x, v, lanes)
+	if f.sparse != nil {
+		f.sparse.clear(v, lanes)
+	}
+	scaleBy(v, 2/float32(f.n)) // a power of two: exact
+	buf.put()
+}
+
+// blocks is scratch for n blocks and their values; x are the blocks, v the values.
+func (f *Kernel) blocks(n, lanes int) (x, v [3]planes, buf *scratch) {
+	size := f.n / 2 * lanes
+	if f.rows() == f.n/2 {
+		buf = takeScratch(n * 2 * padded(size))
+	} else {
+		buf = takeScratch(2 * n * 2 * padded(size))
+	}
+	for i := range n {
+		x[i] = buf.pair(i, size)
+		if v[i] = x[i]; f.rows() != f.n/2 {
+			v[i] = buf.pair(n+i, size)
+			v[i] = planes{v[i].re[:f.rows()*lanes], v[i].im[:f.rows()*lanes]}
+		}
+	}
+	return x, v, buf
 }
 
 // product computes the outputs of sequence b by blocks: a window that begins
@@ -413,13 +455,13 @@ func (j *job) product(b, c, lanes int) {
 	hop, in := f.n-f.taps+1, j.signal(b, c)
 	y, z := sinkOf(j.y, j.post, b, c, false), sinkOf(j.z, grid{}, b, c, false)
 	k := f.values(c, lanes)
-	buf := takeScratch(2 * padded(m*lanes))
-	x := buf.pair(0, m*lanes)
+	xs, vs, buf := f.blocks(1, lanes)
+	x, v := xs[0], vs[0]
 	for t := 0; t < j.length; t += hop {
 		in.load(x, m, lanes, t-f.taps+1)
-		f.s.forward(x, x, lanes)
-		dft.Mul(x.re, x.im, k.re, k.im)
-		f.s.inverse(x, lanes)
+		f.forward(x, v, lanes)
+		f.times(dft.Mul, v, k, lanes)
+		f.inverse(x, v, lanes)
 		n := min(hop, j.length-t)
 		z.unpack(t, n, lanes, x, m, f.taps-1)
 		y.unpack(t, n, lanes, x, m, f.taps-1)
@@ -441,17 +483,20 @@ func (j *job) earlier(b, c int) (past sink, p int) {
 func (j *job) productSignal(b, c, lanes int) {
 	f, m := j.f, j.f.n/2
 	hop := f.n - f.taps + 1
+	if f.sparse != nil {
+		hop = f.n // one block, of zeros beyond the results
+	}
 	du, dpre := sinkOf(j.du, j.pre, b, c, true), sinkOf(j.dpre, j.u, b, c, true)
 	past, p := j.earlier(b, c)
 	dy := j.results(b, c, 0, j.length)
 	k := f.values(c, lanes)
-	buf := takeScratch(2 * padded(m*lanes))
-	x := buf.pair(0, m*lanes)
+	xs, vs, buf := f.blocks(1, lanes)
+	x, v := xs[0], vs[0]
 	for t := -p; t < j.length; t += hop {
 		dy.load(x, m, lanes, t)
-		f.s.forward(x, x, lanes)
-		dft.MulConj(x.re, x.im, k.re, k.im)
-		f.s.inverse(x, lanes)
+		f.forward(x, v, lanes)
+		f.times(dft.MulConj, v, k, lanes)
+		f.inverse(x, v, lanes)
 		count, o := min(hop, j.length-t), 0
 		if t < 0 {
 			o = min(count, -t)
@@ -470,25 +515,28 @@ func (j *job) productSignal(b, c, lanes int) {
 func (j *job) productKernel(c, lanes int) {
 	f, m := j.f, j.f.n/2
 	hop := f.n - f.taps + 1
-	buf := takeScratch(6 * padded(m*lanes))
-	sum, x, d := buf.pair(0, m*lanes), buf.pair(1, m*lanes), buf.pair(2, m*lanes)
+	xs, vs, buf := f.blocks(3, lanes)
+	x, d, sum := xs[0], xs[1], vs[2]
 	clear(sum.re)
 	clear(sum.im)
 	for b := range j.batch {
 		in := j.signal(b, c)
 		for t := 0; t < j.length; t += hop {
 			in.load(x, m, lanes, t-f.taps+1)
-			f.s.forward(x, x, lanes)
+			f.forward(x, vs[0], lanes)
 			j.results(b, c, t, min(hop, j.length-t)).load(d, m, lanes, 1-f.taps)
-			f.s.forward(d, d, lanes)
-			dft.AddMulConj(sum.re, sum.im, d.re, d.im, x.re, x.im)
+			f.forward(d, vs[1], lanes)
+			f.addTimes(sum, vs[1], vs[0], lanes)
 		}
 	}
-	f.s.inverse(sum, lanes)
-	scaleBy(sum, 2/float32(f.n))
-	sink{dst: j.dk[c:], stride: f.channels, add: true}.unpack(0, f.taps, lanes, sum, m, 0)
+	if f.sparse != nil {
+		f.sparse.clear(sum, lanes)
+	}
+	f.inverse(xs[2], sum, lanes)
+	scaleBy(xs[2], 2/float32(f.n))
+	sink{dst: j.dk[c:], stride: f.channels, add: true}.unpack(0, f.taps, lanes, xs[2], m, 0)
 	if j.dskip != nil {
-		dft.AddRows(1, lanes, j.dskip[c:], lanes, sum.re, lanes)
+		dft.AddRows(1, lanes, j.dskip[c:], lanes, xs[2].re, lanes)
 	}
 	buf.put()
 }

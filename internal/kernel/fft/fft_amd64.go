@@ -130,6 +130,28 @@ func gatherRows(rows, lanes int, dst []float32, ds int, src []float32, ss int, i
 	}
 }
 
+func fold(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	switch {
+	case useAVX512:
+		foldAVX512(blocks, r, n, &dr[0], &di[0], &sr[0], &si[0], &coef[0])
+	case useAVX2:
+		foldAVX2(blocks, r, n, &dr[0], &di[0], &sr[0], &si[0], &coef[0])
+	default:
+		foldGeneric(blocks, r, n, dr, di, sr, si, coef)
+	}
+}
+
+func unfold(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	switch {
+	case useAVX512:
+		unfoldAVX512(blocks, r, n, &dr[0], &di[0], &sr[0], &si[0], &coef[0])
+	case useAVX2:
+		unfoldAVX2(blocks, r, n, &dr[0], &di[0], &sr[0], &si[0], &coef[0])
+	default:
+		unfoldGeneric(blocks, r, n, dr, di, sr, si, coef)
+	}
+}
+
 func mulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
 	switch {
 	case useAVX512:
@@ -248,6 +270,16 @@ func addRowsAVX512(rows, lanes int, dst *float32, ds int, src *float32, ss int)
 //go:noescape
 func gatherRowsAVX512(rows, lanes int, dst *float32, ds int, src *float32, ss int, idx *int32, scale *float32)
 
+// foldAVX512: d_b = Σ_j<r coef[b·r+j]·s_(b·r+j), complex, rows of n floats.
+//
+//go:noescape
+func foldAVX512(blocks, r, n int, dr, di, sr, si, coef *float32)
+
+// unfoldAVX512: d_(b·r+j) = conj(coef[b·r+j])·s_b.
+//
+//go:noescape
+func unfoldAVX512(blocks, r, n int, dr, di, sr, si, coef *float32)
+
 // mulRowsAVX512: dst[i·ds+c] = a[i·as+c]·b[i·bs+c].
 //
 //go:noescape
@@ -322,6 +354,16 @@ func addRowsAVX2(rows, lanes int, dst *float32, ds int, src *float32, ss int)
 //
 //go:noescape
 func gatherRowsAVX2(rows, lanes int, dst *float32, ds int, src *float32, ss int, idx *int32, scale *float32)
+
+// foldAVX2: d_b = Σ_j<r coef[b·r+j]·s_(b·r+j), complex, rows of n floats.
+//
+//go:noescape
+func foldAVX2(blocks, r, n int, dr, di, sr, si, coef *float32)
+
+// unfoldAVX2: d_(b·r+j) = conj(coef[b·r+j])·s_b.
+//
+//go:noescape
+func unfoldAVX2(blocks, r, n int, dr, di, sr, si, coef *float32)
 
 // mulRowsAVX2: dst[i·ds+c] = a[i·as+c]·b[i·bs+c].
 //

@@ -1696,3 +1696,173 @@ term_86:
 	BNE one_83
 done_84:
 	RET
+
+// func foldNEON(blocks, r, n int, dr, di, sr, si, coef *float32)
+TEXT ·foldNEON(SB), NOSPLIT, $0-64
+	MOVD blocks+0(FP), R0
+	MOVD r+8(FP), R1
+	MOVD n+16(FP), R2
+	MOVD dr+24(FP), R3
+	MOVD di+32(FP), R4
+	MOVD sr+40(FP), R5
+	MOVD si+48(FP), R6
+	MOVD coef+56(FP), R7
+	LSL $2, R2, R8
+	SUB $1, R1, R9
+	MUL R8, R9, R9
+block_87:
+	SUBS $4, R2, R11
+	BLT tail_89
+vec_88:
+	MOVD R5, R12
+	MOVD R6, R13
+	MOVD R7, R14
+	MOVD R1, R15
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+term_92:
+	VLD1R.P 4(R14), [V0.S4]
+	VLD1R.P 4(R14), [V1.S4]
+	FMOVQ (R12), F2
+	FMOVQ (R13), F3
+	WORD $0x4e20cc44 // FMLA V4.4S, V2.4S, V0.4S
+	WORD $0x4e21cc65 // FMLA V5.4S, V3.4S, V1.4S
+	WORD $0x4e21cc46 // FMLA V6.4S, V2.4S, V1.4S
+	WORD $0x4e20cc67 // FMLA V7.4S, V3.4S, V0.4S
+	ADD R8, R12
+	ADD R8, R13
+	SUBS $1, R15
+	BNE term_92
+	WORD $0x4ea5d484 // FSUB V4.4S, V4.4S, V5.4S
+	WORD $0x4e27d4c6 // FADD V6.4S, V6.4S, V7.4S
+	FMOVQ F4, (R3)
+	FMOVQ F6, (R4)
+	ADD $16, R3
+	ADD $16, R4
+	ADD $16, R5
+	ADD $16, R6
+	SUBS $4, R11
+	BGE vec_88
+tail_89:
+	ADDS $4, R11
+	BEQ done_91
+one_90:
+	MOVD R5, R12
+	MOVD R6, R13
+	MOVD R7, R14
+	MOVD R1, R15
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+term_93:
+	VLD1R.P 4(R14), [V0.S4]
+	VLD1R.P 4(R14), [V1.S4]
+	FMOVS (R12), F2
+	FMOVS (R13), F3
+	WORD $0x4e20cc44 // FMLA V4.4S, V2.4S, V0.4S
+	WORD $0x4e21cc65 // FMLA V5.4S, V3.4S, V1.4S
+	WORD $0x4e21cc46 // FMLA V6.4S, V2.4S, V1.4S
+	WORD $0x4e20cc67 // FMLA V7.4S, V3.4S, V0.4S
+	ADD R8, R12
+	ADD R8, R13
+	SUBS $1, R15
+	BNE term_93
+	WORD $0x4ea5d484 // FSUB V4.4S, V4.4S, V5.4S
+	WORD $0x4e27d4c6 // FADD V6.4S, V6.4S, V7.4S
+	FMOVS F4, (R3)
+	FMOVS F6, (R4)
+	ADD $4, R3
+	ADD $4, R4
+	ADD $4, R5
+	ADD $4, R6
+	SUBS $1, R11
+	BNE one_90
+done_91:
+	ADD R9, R5
+	ADD R9, R6
+	ADD R1<<3, R7
+	SUBS $1, R0
+	BNE block_87
+	RET
+
+// func unfoldNEON(blocks, r, n int, dr, di, sr, si, coef *float32)
+TEXT ·unfoldNEON(SB), NOSPLIT, $0-64
+	MOVD blocks+0(FP), R0
+	MOVD r+8(FP), R1
+	MOVD n+16(FP), R2
+	MOVD dr+24(FP), R3
+	MOVD di+32(FP), R4
+	MOVD sr+40(FP), R5
+	MOVD si+48(FP), R6
+	MOVD coef+56(FP), R7
+	LSL $2, R2, R8
+	SUB $1, R1, R9
+	MUL R8, R9, R9
+block_94:
+	SUBS $4, R2, R11
+	BLT tail_96
+vec_95:
+	MOVD R3, R12
+	MOVD R4, R13
+	MOVD R7, R14
+	MOVD R1, R15
+	FMOVQ (R5), F2
+	FMOVQ (R6), F3
+term_99:
+	VLD1R.P 4(R14), [V0.S4]
+	VLD1R.P 4(R14), [V1.S4]
+	WORD $0x6e20dc44 // FMUL V4.4S, V2.4S, V0.4S
+	WORD $0x6e20dc65 // FMUL V5.4S, V3.4S, V0.4S
+	WORD $0x4e21cc64 // FMLA V4.4S, V3.4S, V1.4S
+	WORD $0x4ea1cc45 // FMLS V5.4S, V2.4S, V1.4S
+	FMOVQ F4, (R12)
+	FMOVQ F5, (R13)
+	ADD R8, R12
+	ADD R8, R13
+	SUBS $1, R15
+	BNE term_99
+	ADD $16, R3
+	ADD $16, R4
+	ADD $16, R5
+	ADD $16, R6
+	SUBS $4, R11
+	BGE vec_95
+tail_96:
+	ADDS $4, R11
+	BEQ done_98
+one_97:
+	MOVD R3, R12
+	MOVD R4, R13
+	MOVD R7, R14
+	MOVD R1, R15
+	FMOVS (R5), F2
+	FMOVS (R6), F3
+term_100:
+	VLD1R.P 4(R14), [V0.S4]
+	VLD1R.P 4(R14), [V1.S4]
+	WORD $0x6e20dc44 // FMUL V4.4S, V2.4S, V0.4S
+	WORD $0x6e20dc65 // FMUL V5.4S, V3.4S, V0.4S
+	WORD $0x4e21cc64 // FMLA V4.4S, V3.4S, V1.4S
+	WORD $0x4ea1cc45 // FMLS V5.4S, V2.4S, V1.4S
+	FMOVS F4, (R12)
+	FMOVS F5, (R13)
+	ADD R8, R12
+	ADD R8, R13
+	SUBS $1, R15
+	BNE term_100
+	ADD $4, R3
+	ADD $4, R4
+	ADD $4, R5
+	ADD $4, R6
+	SUBS $1, R11
+	BNE one_97
+done_98:
+	ADD R9, R3
+	ADD R9, R4
+	ADD R1<<3, R7
+	SUBS $1, R0
+	BNE block_94
+	RET

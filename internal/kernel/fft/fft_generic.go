@@ -193,3 +193,22 @@ func dftRowGeneric(r, n, stride int, dr, di, sr, si, mat []float32) {
 		dr[q], di[q] = rr-ii, ri+ir
 	}
 }
+
+func foldGeneric(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	for b := range blocks {
+		dftRowGeneric(r, n, n, dr[b*n:], di[b*n:], sr[b*r*n:], si[b*r*n:], coef[2*b*r:])
+	}
+}
+
+func unfoldGeneric(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	for b := range blocks {
+		xr, xi := sr[b*n:][:n], si[b*n:][:n]
+		for i := b * r; i < (b+1)*r; i++ {
+			cr, ci := coef[2*i], coef[2*i+1]
+			yr, yi := dr[i*n:][:n], di[i*n:][:n]
+			for c := range n {
+				yr[c], yi[c] = xr[c]*cr+xi[c]*ci, xi[c]*cr-xr[c]*ci
+			}
+		}
+	}
+}

@@ -50,3 +50,11 @@ func pair(pr, pi, qr, qi, ar, ai, br, bi []float32, g *[3]float32) {
 func dftRow(r, n, stride int, dr, di, sr, si, mat []float32) {
 	dftRowGeneric(r, n, stride, dr, di, sr, si, mat)
 }
+
+func fold(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	foldGeneric(blocks, r, n, dr, di, sr, si, coef)
+}
+
+func unfold(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	unfoldGeneric(blocks, r, n, dr, di, sr, si, coef)
+}
