@@ -56,21 +56,8 @@ func GatedConv(u, k *tensor.Tensor, g Gates, st *tensor.State) *tensor.Tensor {
 }
 
 func causal(op string, u, k *tensor.Tensor, g Gates, st *tensor.State) *tensor.Tensor {
-	tensor.Check(op, "u", u, -1, -1, -1)
-	tensor.Check(op, "k", k, -1, u.Dim(2))
+	g.check(op, u, k)
 	B, T, C, L := u.Dim(0), u.Dim(1), u.Dim(2), k.Dim(0)
-	if L == 0 || L > MaxLen-T {
-		panic(&tensor.ShapeError{Op: op, Arg: "k", Got: []int{L, C}, Want: fmt.Sprintf("at least one tap, and at most %d taps and inputs together", MaxLen)})
-	}
-	if g.Pre != nil {
-		tensor.Check(op, "Pre", g.Pre, B, T, C)
-	}
-	if g.Post != nil {
-		tensor.Check(op, "Post", g.Post, B, T, C)
-	}
-	if g.Skip != nil {
-		tensor.Check(op, "Skip", g.Skip, C)
-	}
 	st.Check(convKind, B)
 	s := tensor.ScopeOf(op, u, k, g.Pre, g.Post, g.Skip)
 	var before, after *tensor.Tensor
@@ -98,21 +85,45 @@ func causal(op string, u, k *tensor.Tensor, g Gates, st *tensor.State) *tensor.T
 	return y
 }
 
+// check panics unless inputs, filter and gates fit each other.
+func (g Gates) check(op string, u, k *tensor.Tensor) {
+	tensor.Check(op, "u", u, -1, -1, -1)
+	tensor.Check(op, "k", k, -1, u.Dim(2))
+	B, T, C, L := u.Dim(0), u.Dim(1), u.Dim(2), k.Dim(0)
+	if L == 0 || L > MaxLen-T {
+		panic(&tensor.ShapeError{Op: op, Arg: "k", Got: []int{L, C}, Want: fmt.Sprintf("at least one tap, and at most %d taps and inputs together", MaxLen)})
+	}
+	if g.Pre != nil {
+		tensor.Check(op, "Pre", g.Pre, B, T, C)
+	}
+	if g.Post != nil {
+		tensor.Check(op, "Post", g.Post, B, T, C)
+	}
+	if g.Skip != nil {
+		tensor.Check(op, "Skip", g.Skip, C)
+	}
+}
+
 // conv is one call of CausalConv or GatedConv.
 type conv struct {
 	B, T, C, workers int
 	u, k             *tensor.Tensor
 	g                Gates
 	z                *tensor.Tensor // the result before Post, where its gradient needs it
-	before, after    *tensor.Tensor // nil without a state, before also where nothing is recorded
+	// The past; what it becomes, if that is kept. Where nothing is recorded
+	// before may be nil, and after has the past.
+	before, after *tensor.Tensor
 }
 
 func (c *conv) forward(y *tensor.Tensor) {
 	taps := c.k.Dim(0)
 	var past []float32
-	if c.after != nil {
+	switch {
+	case c.after != nil:
 		past = c.after.Data()
-	} else {
+	case c.before != nil:
+		past = c.before.Data()
+	default:
 		taps = min(taps, c.T) // later ones meet only zeros
 	}
 	recording := y.Recording()
@@ -141,14 +152,19 @@ func (c *conv) forward(y *tensor.Tensor) {
 
 // push moves the state on by the gated inputs.
 func (c *conv) push(past []float32) {
-	p, u, pre := c.after.Dim(1), gridOf(c.u), gridOf(c.g.Pre)
+	p := c.after.Dim(1)
 	for b := range c.B {
 		old := past[b*p*c.C:][:p*c.C]
-		in := rows{u: u.from(b, 0), gate: pre.from(b, 0), t: c.T, stride: u.row, gateStride: pre.row}
 		n := min(p, c.T)
 		copy(old, old[n*c.C:])
-		in.plane(old[(p-n)*c.C:], n, c.C, c.T-n)
+		c.signal(b).plane(old[(p-n)*c.C:], n, c.C, c.T-n)
 	}
+}
+
+// signal is sequence b of the gated inputs.
+func (c *conv) signal(b int) rows {
+	u, pre := gridOf(c.u), gridOf(c.g.Pre)
+	return rows{u: u.from(b, 0), gate: pre.from(b, 0), t: c.T, stride: u.row, gateStride: pre.row}
 }
 
 func outs(y, after *tensor.Tensor) []*tensor.Tensor {

@@ -210,7 +210,7 @@ func (g grid) from(b, c int) []float32 {
 	return g.data[b*g.seq+c:]
 }
 
-// A job is one of the four computations, in units that may run at once. Each
+// A job is one of the five computations, in units that may run at once. Each
 // unit owns what it writes, so results do not depend on how units are shared out.
 type job struct {
 	kind          int
@@ -231,6 +231,7 @@ const (
 	convolve
 	gradSignal
 	gradKernel
+	tile
 )
 
 func (f *Kernel) run(workers int, j *job) {
@@ -249,6 +250,8 @@ func (j *job) do(workers int) {
 	switch {
 	case j.kind == makeSpectrum:
 		ns = blockNS(f.n) / 2
+	case j.kind == tile:
+		ns = blockNS(f.n)
 	case j.direct:
 		ns = directNS(f.taps, j.length)
 		j.lanes = min(f.channels, 64)
@@ -278,6 +281,8 @@ func (j *job) unit(i int) {
 	switch {
 	case j.kind == makeSpectrum:
 		j.f.spectrum(c, lanes)
+	case j.kind == tile:
+		j.tile(c, lanes)
 	case j.kind == convolve && j.direct:
 		j.sum(b, c, lanes)
 	case j.kind == convolve:
@@ -538,6 +543,21 @@ func (j *job) productKernel(c, lanes int) {
 	if j.dskip != nil {
 		dft.AddRows(1, lanes, j.dskip[c:], lanes, xs[2].re, lanes)
 	}
+	buf.put()
+}
+
+// tile adds what n/2 inputs give to the n/2 outputs after them. Half a block of
+// zeros follows the inputs, so the sums that wrap around fall on the inputs' rows.
+func (j *job) tile(c, lanes int) {
+	f, m := j.f, j.f.n/2
+	xs, _, buf := f.blocks(1, lanes)
+	x, k := xs[0], f.values(c, lanes)
+	dft.CopyRows(m, lanes, x.re, lanes, j.u.from(0, c), j.u.row)
+	clear(x.im)
+	f.s.forward(x, x, lanes)
+	dft.Mul(x.re, x.im, k.re, k.im)
+	f.s.inverse(x, lanes)
+	dft.AddRows(m, lanes, j.y.from(0, c), j.y.row, x.im, lanes)
 	buf.put()
 }
 
