@@ -74,12 +74,12 @@ func TestKernelForms(t *testing.T) {
 					j.kind, j.f, j.batch, j.length, j.direct = kind, f, B, T, n == 0
 					j.do(1)
 				}
-				do(convolve, job{y: y, u: c.u, past: c.past})
+				do(convolve, job{y: f.flat(y, T), u: f.flat(c.u, T), past: c.past})
 				near(t, what+": y", y, c.y, convTolerance)
 				du, dpast, dk := make([]float32, len(c.du)), make([]float32, len(c.dpast)), make([]float32, len(c.dk))
 				for range 2 { // gradients add up
-					do(gradSignal, job{y: c.dy, u: du, past: dpast})
-					do(gradKernel, job{dk: dk, y: c.dy, u: c.u, past: c.past})
+					do(gradSignal, job{y: f.flat(c.dy, T), du: f.flat(du, T), past: dpast})
+					do(gradKernel, job{dk: dk, y: f.flat(c.dy, T), u: f.flat(c.u, T), past: c.past})
 				}
 				near(t, what+": du", du, twice(c.du), convTolerance)
 				near(t, what+": dpast", dpast, twice(c.dpast), convTolerance)
@@ -179,17 +179,41 @@ func TestLongConv(t *testing.T) {
 	}
 }
 
+// A partial convolution, of a filter much shorter than its input, is that with
+// a filter of zeros from there on, by far shorter blocks.
+func TestPartialConv(t *testing.T) {
+	r := rand.New(rand.NewPCG(10, 11))
+	const T, L, C = 20000, 300, 3
+	u, k := noise(r, T*C), make([]float32, T*C)
+	copy(k, noise(r, L*C))
+	short, err := NewKernel(k[:L*C], L, C, T)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long, err := NewKernel(k, T, C, T)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, z := make([]float32, T*C), make([]float32, T*C)
+	short.Conv(y, u, nil, 1, T)
+	long.Conv(z, u, nil, 1, T)
+	near(t, "y", y, wide(z), convTolerance)
+	if short.n > 16*L || long.n < T {
+		t.Errorf("blocks of %d and %d points", short.n, long.n)
+	}
+}
+
 func TestWorkers(t *testing.T) {
 	r := rand.New(rand.NewPCG(10, 4))
 	c := newCase(r, 2, 600, 150, 150)
 	var want [][]float32
 	for _, workers := range []int{1, 2, 7} {
 		f := &Kernel{}
-		f.set(workers, c.k, c.L, c.C, c.T)
+		f.set(workers, c.k, nil, c.L, c.C, c.T)
 		y, dk, du := make([]float32, len(c.y)), make([]float32, len(c.dk)), make([]float32, len(c.du))
-		f.run(workers, &job{kind: convolve, f: f, y: y, u: c.u, past: c.past, batch: c.B, length: c.T})
-		f.run(workers, &job{kind: gradKernel, f: f, dk: dk, y: c.dy, u: c.u, past: c.past, batch: c.B, length: c.T})
-		f.run(workers, &job{kind: gradSignal, f: f, y: c.dy, u: du, batch: c.B, length: c.T})
+		f.run(workers, &job{kind: convolve, f: f, y: f.flat(y, c.T), u: f.flat(c.u, c.T), past: c.past, batch: c.B, length: c.T})
+		f.run(workers, &job{kind: gradKernel, f: f, dk: dk, y: f.flat(c.dy, c.T), u: f.flat(c.u, c.T), past: c.past, batch: c.B, length: c.T})
+		f.run(workers, &job{kind: gradSignal, f: f, y: f.flat(c.dy, c.T), du: f.flat(du, c.T), batch: c.B, length: c.T})
 		got := [][]float32{y, dk, du}
 		if want == nil {
 			want = got
@@ -319,7 +343,7 @@ func BenchmarkKernel(b *testing.B) {
 	best := hw.Current()
 	defer hw.Set(best)
 	for _, l := range hw.Levels() {
-		for _, d := range [][2]int{{1 << 10, 1 << 10}, {1 << 12, 1 << 12}, {1 << 14, 1 << 14}, {1 << 16, 1 << 16}, {1 << 14, 128}, {1 << 14, 16}, {1, 1 << 10}} {
+		for _, d := range [][2]int{{1 << 10, 1 << 10}, {1 << 12, 1 << 12}, {1 << 14, 1 << 14}, {1 << 16, 1 << 16}, {1 << 16, 1 << 10}, {1 << 14, 128}, {1 << 14, 16}, {1, 1 << 10}} {
 			b.Run(fmt.Sprintf("hw=%v/length=%d/taps=%d/channels=64", l, d[0], d[1]), func(b *testing.B) {
 				hw.Set(l)
 				const C = 64

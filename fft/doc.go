@@ -15,6 +15,8 @@
 //	Plan.Inverse       x[j] = 1/n Σ_k X[k] e^(+2πi jk/n)
 //	RealPlan.Forward   the first n/2+1 of those X
 //	CausalConv         y[t] = Σ_s k[s] u[t−s],  0 ≤ s < L
+//	GatedConv          the same between two gates, Post ⊙ conv(Pre ⊙ u)
+//	OnlineConv         GatedConv for single tokens, at O(log² L) each
 //
 // Wrong lengths are misuse and panic; constructors return errors. Plans and
 // kernels may be used from several goroutines at once, and results are the

@@ -178,7 +178,7 @@ func TestLongPlans(t *testing.T) {
 	for _, k := range []int{0, 1, 2, 777, n / 2, n - 1} {
 		var s complex128
 		for j := range n {
-			s += complex(float64(re[j]), float64(im[j])) * cmplx.Exp(complex(0, -2*math.Pi*float64(j*k%n)/float64(n)))
+			s += complex(float64(re[j]), float64(im[j])) * cmplx.Exp(complex(0, -2*math.Pi*float64(int64(j)*int64(k)%int64(n))/float64(n)))
 		}
 		if d := cmplx.Abs(s - complex(float64(fr[k]), float64(fi[k]))); d > tolerance*3*math.Sqrt(float64(2*n)) {
 			t.Errorf("n %d, frequency %d: error %.3g", n, k, d)

@@ -3,6 +3,7 @@ package ssm
 import (
 	"fmt"
 	"math"
+	"sync/atomic"
 
 	"github.com/subquad/subquad/fft"
 	"github.com/subquad/subquad/nn"
@@ -55,10 +56,11 @@ func (c HyenaConfig) withDefaults() (HyenaConfig, error) {
 //
 //	k_l = (e^{−δ t_l} + shift) ⊙ MLP(t_l, cos ω t_l, −sin ω t_l)
 //
-// Inputs further back than L tokens are not seen. Its state is (L+1)·DModel
-// floats for a sequence, and a single token costs L·DModel multiply-adds beside
-// the projections; a whole sequence goes through FFTs. fft.Online computes
-// single tokens of such a convolution at the square of log L.
+// Inputs further back than L tokens are not seen. A whole sequence goes through
+// FFTs; so do single tokens, exactly and as they come, at the square of log L
+// multiply-adds a channel on average (fft.Online: its Due says which step is a
+// long one). The state is 3P+6 floats a channel for a sequence, P the power of two from L on.
+// Distill makes a layer of it whose state and steps do not grow with L.
 type Hyena struct {
 	cfg     HyenaConfig
 	kind    string
@@ -71,6 +73,12 @@ type Hyena struct {
 	positions, window *tensor.Tensor   // [L, EmbDim], [L, DModel]
 	leaves            []*tensor.Tensor // that the filters depend on
 	kept              kept
+	online            atomic.Pointer[online] // of the kept filters
+}
+
+type online struct {
+	k *tensor.Tensor
+	*fft.Online
 }
 
 // NewHyena makes a layer with its authors' initialisation.
@@ -82,7 +90,7 @@ func NewHyena(cfg HyenaConfig) (*Hyena, error) {
 	D, L := c.DModel, c.Length
 	mk := newMaker(c.Seed, false)
 	h := &Hyena{
-		cfg: c, kind: fmt.Sprintf("ssm.Hyena/1 d_model=%d length=%d", D, L),
+		cfg: c, kind: fmt.Sprintf("ssm.Hyena/2 d_model=%d length=%d", D, L),
 		In: mk.linear(D, 3*D, true), Out: mk.linear(D, D, true),
 		Short:     mk.conv(3*D, 3, true, false),
 		Freq:      nn.Full(c.SineFreq, 1, c.Order),
@@ -142,10 +150,10 @@ func (h *Hyena) Params() nn.Params {
 	return p
 }
 
-// NewState has parts "short" [batch, 2, 3·DModel] and "past" [batch, L−1, DModel].
+// NewState has the part "short" [batch, 2, 3·DModel] and the state of an fft.Online.
 func (h *Hyena) NewState(batch int) *tensor.State {
 	st := tensor.NewState(h.kind, batch).Add("short", tensor.New(batch, 2, 3*h.cfg.DModel))
-	st.Sub = []*tensor.State{fft.NewConvState(batch, h.cfg.Length, h.cfg.DModel)}
+	st.Sub = []*tensor.State{fft.NewOnlineState(batch, h.cfg.Length, h.cfg.DModel)}
 	return st
 }
 
@@ -166,10 +174,28 @@ func (h *Hyena) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	D := h.cfg.DModel
 	x := h.Short.Forward(h.In.Forward(u), st.Part(0))
 	x0, x1, v := x.Narrow(-1, 0, D), x.Narrow(-1, D, 2*D), x.Narrow(-1, 2*D, 3*D)
-	v = tensor.Mul(v, x1)
-	k := h.kept.of(u.Scope(), h.leaves, 1, h.filters)[0]
-	y := fft.CausalConv(v, k, st.Inner(0))
-	y = tensor.Mul(tensor.MulAdd(v, h.Bias, y), x0)
+	y := h.conv(v, fft.Gates{Pre: x1, Post: x0, Skip: h.Bias}, st.Inner(0))
 	st.Advance(u.Dim(1))
 	return h.Out.Forward(y)
+}
+
+func (h *Hyena) conv(v *tensor.Tensor, g fft.Gates, st *tensor.State) *tensor.Tensor {
+	s := v.Scope()
+	k := h.kept.of(s, h.leaves, 1, h.filters)[0]
+	if st == nil {
+		return fft.GatedConv(v, k, g, nil)
+	}
+	if s.Recording() || s.IsFloat64() {
+		return fft.OnlineConv(v, k, g, nil, st)
+	}
+	o := h.online.Load()
+	if o == nil || o.k != k {
+		f, err := fft.NewOnline(k.Data(), h.cfg.Length, h.cfg.DModel)
+		if err != nil {
+			panic(err) // HyenaConfig bounds Length
+		}
+		o = &online{k, f}
+		h.online.Store(o)
+	}
+	return fft.OnlineConv(v, k, g, o.Online, st)
 }

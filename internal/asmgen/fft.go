@@ -575,6 +575,62 @@ func (g *fftGen) rows(name string, gather, add bool) {
 }
 
 // dotRows prints y[c] += Σ_i a[i·as+c]·b[i·bs+c], four vectors of channels at a time.
+// products prints dst[i·ds+c] = a[i·as+c]·b[i·bs+c], or +=.
+func (g *fftGen) products(name string, add bool) {
+	g.pool()
+	names := []string{"rows", "lanes", "dst", "ds", "a", "as", "b", "bs"}
+	g.text(name+g.isa, fmt.Sprintf("func %s%s(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)", name, g.isa), 8*len(names))
+	from, step, at := []string{"DI", "SI", "R10"}, []string{"R8", "R9", "R11"}, []string{"R12", "R13", "R15"}
+	rows, n, cnt, move := "CX", "DX", "BX", "MOVQ"
+	if g.neon() {
+		from, step, at = []string{"R2", "R4", "R6"}, []string{"R3", "R5", "R7"}, []string{"R10", "R11", "R12"}
+		rows, n, cnt, move = "R0", "R1", "R9", "MOVD"
+	}
+	g.args(names, []string{rows, n, from[0], step[0], from[1], step[1], from[2], step[2]})
+	if !g.neon() {
+		g.mask(n)
+	}
+	for _, s := range step {
+		if g.neon() {
+			g.i("LSL $2, %s", s)
+		} else {
+			g.i("SHLQ $2, %s", s)
+		}
+	}
+	top := g.label("row")
+	g.p("%s:", top)
+	for i := range from {
+		g.i("%s %s, %s", move, from[i], at[i])
+		if g.neon() {
+			g.i("ADD %s, %s", step[i], from[i])
+		} else {
+			g.i("ADDQ %s, %s", step[i], from[i])
+		}
+	}
+	g.each(n, cnt, func() {
+		v, w := g.alloc(), g.alloc()
+		g.load(v, "("+at[1]+")")
+		g.load(w, "("+at[2]+")")
+		if add {
+			d := g.alloc()
+			g.load(d, "("+at[0]+")")
+			g.fma(d, v, w)
+			v = d
+		} else {
+			g.mul(v, v, w)
+		}
+		g.store(v, "("+at[0]+")")
+	}, at...)
+	if g.neon() {
+		g.i("SUBS $1, %s", rows)
+		g.i("BNE %s", top)
+	} else {
+		g.i("DECQ %s", rows)
+		g.i("JNZ %s", top)
+	}
+	g.ret()
+}
+
 func (g *fftGen) dotRows() {
 	g.pool()
 	g.text("dotRows"+g.isa, fmt.Sprintf("func dotRows%s(lanes, count int, y, a *float32, as int, b *float32, bs int)", g.isa), 56)
@@ -776,6 +832,118 @@ func (g *fftGen) dft() {
 	g.ret()
 }
 
+// fold prints, for each block of r streams of n floats, one behind another, the
+// sum of the streams times their coefficients; unfold the streams from the sum's place.
+func (g *fftGen) fold(name string, out bool) {
+	g.pool()
+	names := []string{"blocks", "r", "n", "dr", "di", "sr", "si", "coef"}
+	g.text(name+g.isa, fmt.Sprintf("func %s%s(blocks, r, n int, dr, di, sr, si, coef *float32)", name, g.isa), 64)
+	n, dr, di, sr, si, coef, cnt := "DX", "DI", "SI", "R9", "R10", "R11", "BX"
+	stride, rest, pr, pi, pm, j := "R8", "AX", "R12", "R13", "CX", "R15"
+	do := func(op, neon string, args string) {
+		if g.neon() {
+			op = neon
+		}
+		g.i("%s %s", op, args)
+	}
+	if g.neon() {
+		n, dr, di, sr, si, coef, cnt = "R2", "R3", "R4", "R5", "R6", "R7", "R11"
+		stride, rest, pr, pi, pm, j = "R8", "R9", "R12", "R13", "R14", "R15"
+		g.args(names, []string{"R0", "R1", n, dr, di, sr, si, coef})
+		g.i("LSL $2, R2, R8")
+		g.i("SUB $1, R1, R9")
+		g.i("MUL R8, R9, R9")
+	} else {
+		for i, r := range []string{n, dr, di, sr, si, coef} {
+			g.i("MOVQ %s+%d(FP), %s", names[2+i], 16+8*i, r)
+		}
+		g.mask(n)
+		g.i("MOVQ DX, R8")
+		g.i("SHLQ $2, R8")
+		g.i("MOVQ r+8(FP), AX")
+		g.i("DECQ AX")
+		g.i("IMULQ R8, AX")
+	}
+	many, manyI, one, oneI := sr, si, dr, di // the side of the streams and that of the sum
+	if out {
+		many, manyI, one, oneI = dr, di, sr, si
+	}
+	top := g.label("block")
+	g.p("%s:", top)
+	g.each(n, cnt, func() {
+		do("MOVQ", "MOVD", many+", "+pr)
+		do("MOVQ", "MOVD", manyI+", "+pi)
+		do("MOVQ", "MOVD", coef+", "+pm)
+		if g.neon() {
+			g.i("MOVD R1, R15")
+		} else {
+			g.i("MOVQ r+8(FP), R15")
+		}
+		c := fftC{g.alloc(), g.alloc()}
+		var acc [4]int
+		x := fftC{g.alloc(), g.alloc()}
+		for i := range acc {
+			acc[i] = g.alloc()
+			if !out {
+				g.zero(acc[i])
+			}
+		}
+		if out {
+			g.load(x.re, "("+one+")")
+			g.load(x.im, "("+oneI+")")
+		}
+		term := g.label("term")
+		g.p("%s:", term)
+		g.bcast(c.re, pm, 0)
+		g.bcast(c.im, pm, 4)
+		if out {
+			g.mul(acc[0], x.re, c.re)
+			g.mul(acc[1], x.im, c.re)
+			g.fma(acc[0], x.im, c.im)
+			g.fnma(acc[1], x.re, c.im)
+			g.store(acc[0], "("+pr+")")
+			g.store(acc[1], "("+pi+")")
+		} else {
+			g.load(x.re, "("+pr+")")
+			g.load(x.im, "("+pi+")")
+			g.fma(acc[0], x.re, c.re)
+			g.fma(acc[1], x.im, c.im)
+			g.fma(acc[2], x.re, c.im)
+			g.fma(acc[3], x.im, c.re)
+		}
+		do("ADDQ", "ADD", stride+", "+pr)
+		do("ADDQ", "ADD", stride+", "+pi)
+		if g.neon() {
+			g.i("SUBS $1, %s", j)
+			g.i("BNE %s", term)
+		} else {
+			g.i("ADDQ $8, %s", pm)
+			g.i("DECQ %s", j)
+			g.i("JNZ %s", term)
+		}
+		if !out {
+			g.sub(acc[0], acc[0], acc[1])
+			g.add(acc[2], acc[2], acc[3])
+			g.store(acc[0], "("+one+")")
+			g.store(acc[2], "("+oneI+")")
+		}
+		g.release(acc[:]...)
+		g.release(x.re, x.im, c.re, c.im)
+	}, dr, di, sr, si)
+	do("ADDQ", "ADD", rest+", "+many)
+	do("ADDQ", "ADD", rest+", "+manyI)
+	if g.neon() {
+		g.i("ADD R1<<3, R7")
+		g.i("SUBS $1, R0")
+		g.i("BNE %s", top)
+	} else {
+		g.i("MOVQ CX, R11") // where the last term's coefficients end
+		g.i("DECQ blocks+0(FP)")
+		g.i("JNZ %s", top)
+	}
+	g.ret()
+}
+
 func fftFamily(g *fftGen) {
 	for _, r := range []int{2, 4, 8} {
 		if r == 8 && g.isa == "AVX2" {
@@ -790,7 +958,11 @@ func fftFamily(g *fftGen) {
 	g.rows("copyRows", false, false)
 	g.rows("addRows", false, true)
 	g.rows("gatherRows", true, false)
+	g.products("mulRows", false)
+	g.products("addMulRows", true)
 	g.dotRows()
 	g.pair()
 	g.dft()
+	g.fold("fold", false)
+	g.fold("unfold", true)
 }

@@ -186,6 +186,62 @@ func AddRows(rows, lanes int, dst []float32, ds int, src []float32, ss int) {
 	}
 }
 
+// MulRows multiplies rows of lanes floats: dst[i·ds+c] = a[i·as+c]·b[i·bs+c].
+func MulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	products(rows, lanes, dst, ds, a, as, b, bs, false)
+}
+
+// AddMulRows adds products of rows: dst[i·ds+c] += a[i·as+c]·b[i·bs+c].
+func AddMulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	products(rows, lanes, dst, ds, a, as, b, bs, true)
+}
+
+func products(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int, add bool) {
+	if rows <= 0 || lanes <= 0 {
+		return
+	}
+	check("MulRows dst", (rows-1)*ds+lanes, dst)
+	check("MulRows a", (rows-1)*as+lanes, a)
+	check("MulRows b", (rows-1)*bs+lanes, b)
+	step := max(1, 4*chunk/lanes)
+	for r := 0; r < rows; r += step {
+		if n := min(step, rows-r); add {
+			addMulRows(n, lanes, dst[r*ds:], ds, a[r*as:], as, b[r*bs:], bs)
+		} else {
+			mulRows(n, lanes, dst[r*ds:], ds, a[r*as:], as, b[r*bs:], bs)
+		}
+	}
+}
+
+// Fold sums each block of r rows of n floats times complex coefficients, re
+// and im of a row side by side: d_b = Σ_{j<r} coef_(br+j) s_(br+j).
+func Fold(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	if blocks <= 0 || r <= 0 || n <= 0 {
+		return
+	}
+	check("Fold sums", blocks*n, dr, di)
+	check("Fold rows", blocks*r*n, sr, si)
+	check("Fold coefficients", 2*blocks*r, coef)
+	step := max(1, chunk/(r*n))
+	for b := 0; b < blocks; b += step {
+		fold(min(step, blocks-b), r, n, dr[b*n:], di[b*n:], sr[b*r*n:], si[b*r*n:], coef[2*b*r:])
+	}
+}
+
+// Unfold is Fold's adjoint: d_(br+j) = conj(coef_(br+j)) s_b.
+func Unfold(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	if blocks <= 0 || r <= 0 || n <= 0 {
+		return
+	}
+	check("Unfold rows", blocks*r*n, dr, di)
+	check("Unfold sums", blocks*n, sr, si)
+	check("Unfold coefficients", 2*blocks*r, coef)
+	step := max(1, chunk/(r*n))
+	for b := 0; b < blocks; b += step {
+		unfold(min(step, blocks-b), r, n, dr[b*r*n:], di[b*r*n:], sr[b*n:], si[b*n:], coef[2*b*r:])
+	}
+}
+
 // GatherRows copies rows picked by idx, times scale: dst[i·ds+c] = scale·src[idx[i]·ss+c].
 // Every idx[i]·ss + lanes must be within src; that is not checked.
 func GatherRows(lanes int, dst []float32, ds int, src []float32, ss int, idx []int32, scale float32) {
@@ -245,8 +301,19 @@ func DFT(r, n, stride int, dr, di, sr, si, mat []float32) {
 	check("DFT", (r-1)*stride+n, dr, di, sr, si)
 	check("DFT matrix", 2*r*r, mat)
 	for k := range r {
-		for o := 0; o < n; o += chunk / 4 {
-			dftRow(r, min(chunk/4, n-o), stride, dr[k*stride+o:], di[k*stride+o:], sr[o:], si[o:], mat[2*r*k:])
-		}
+		Row(r, n, stride, dr[k*stride:], di[k*stride:], sr, si, mat[2*r*k:])
+	}
+}
+
+// Row is one row of DFT, d = Σ_j mat[j] s_j; d may be one of the streams.
+func Row(r, n, stride int, dr, di, sr, si, mat []float32) {
+	if n <= 0 {
+		return
+	}
+	check("Row", n, dr, di)
+	check("Row streams", (r-1)*stride+n, sr, si)
+	check("Row coefficients", 2*r, mat)
+	for o := 0; o < n; o += chunk / 4 {
+		dftRow(r, min(chunk/4, n-o), stride, dr[o:], di[o:], sr[o:], si[o:], mat)
 	}
 }

@@ -130,6 +130,50 @@ func gatherRows(rows, lanes int, dst []float32, ds int, src []float32, ss int, i
 	}
 }
 
+func fold(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	switch {
+	case useAVX512:
+		foldAVX512(blocks, r, n, &dr[0], &di[0], &sr[0], &si[0], &coef[0])
+	case useAVX2:
+		foldAVX2(blocks, r, n, &dr[0], &di[0], &sr[0], &si[0], &coef[0])
+	default:
+		foldGeneric(blocks, r, n, dr, di, sr, si, coef)
+	}
+}
+
+func unfold(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	switch {
+	case useAVX512:
+		unfoldAVX512(blocks, r, n, &dr[0], &di[0], &sr[0], &si[0], &coef[0])
+	case useAVX2:
+		unfoldAVX2(blocks, r, n, &dr[0], &di[0], &sr[0], &si[0], &coef[0])
+	default:
+		unfoldGeneric(blocks, r, n, dr, di, sr, si, coef)
+	}
+}
+
+func mulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	switch {
+	case useAVX512:
+		mulRowsAVX512(rows, lanes, &dst[0], ds, &a[0], as, &b[0], bs)
+	case useAVX2:
+		mulRowsAVX2(rows, lanes, &dst[0], ds, &a[0], as, &b[0], bs)
+	default:
+		mulRowsGeneric(rows, lanes, dst, ds, a, as, b, bs)
+	}
+}
+
+func addMulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	switch {
+	case useAVX512:
+		addMulRowsAVX512(rows, lanes, &dst[0], ds, &a[0], as, &b[0], bs)
+	case useAVX2:
+		addMulRowsAVX2(rows, lanes, &dst[0], ds, &a[0], as, &b[0], bs)
+	default:
+		addMulRowsGeneric(rows, lanes, dst, ds, a, as, b, bs)
+	}
+}
+
 func dotRows(count int, y, a []float32, ai, as int, b []float32, bi, bs int) {
 	switch {
 	case useAVX512:
@@ -226,6 +270,26 @@ func addRowsAVX512(rows, lanes int, dst *float32, ds int, src *float32, ss int)
 //go:noescape
 func gatherRowsAVX512(rows, lanes int, dst *float32, ds int, src *float32, ss int, idx *int32, scale *float32)
 
+// foldAVX512: d_b = Σ_j<r coef[b·r+j]·s_(b·r+j), complex, rows of n floats.
+//
+//go:noescape
+func foldAVX512(blocks, r, n int, dr, di, sr, si, coef *float32)
+
+// unfoldAVX512: d_(b·r+j) = conj(coef[b·r+j])·s_b.
+//
+//go:noescape
+func unfoldAVX512(blocks, r, n int, dr, di, sr, si, coef *float32)
+
+// mulRowsAVX512: dst[i·ds+c] = a[i·as+c]·b[i·bs+c].
+//
+//go:noescape
+func mulRowsAVX512(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
+
+// addMulRowsAVX512: dst[i·ds+c] += a[i·as+c]·b[i·bs+c].
+//
+//go:noescape
+func addMulRowsAVX512(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
+
 // dotRowsAVX512: y[c] += Σ_i a[i·as+c]·b[i·bs+c].
 //
 //go:noescape
@@ -290,6 +354,26 @@ func addRowsAVX2(rows, lanes int, dst *float32, ds int, src *float32, ss int)
 //
 //go:noescape
 func gatherRowsAVX2(rows, lanes int, dst *float32, ds int, src *float32, ss int, idx *int32, scale *float32)
+
+// foldAVX2: d_b = Σ_j<r coef[b·r+j]·s_(b·r+j), complex, rows of n floats.
+//
+//go:noescape
+func foldAVX2(blocks, r, n int, dr, di, sr, si, coef *float32)
+
+// unfoldAVX2: d_(b·r+j) = conj(coef[b·r+j])·s_b.
+//
+//go:noescape
+func unfoldAVX2(blocks, r, n int, dr, di, sr, si, coef *float32)
+
+// mulRowsAVX2: dst[i·ds+c] = a[i·as+c]·b[i·bs+c].
+//
+//go:noescape
+func mulRowsAVX2(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
+
+// addMulRowsAVX2: dst[i·ds+c] += a[i·as+c]·b[i·bs+c].
+//
+//go:noescape
+func addMulRowsAVX2(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
 
 // dotRowsAVX2: y[c] += Σ_i a[i·as+c]·b[i·bs+c].
 //

@@ -87,6 +87,42 @@ func gatherRows(rows, lanes int, dst []float32, ds int, src []float32, ss int, i
 	}
 }
 
+func fold(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	switch {
+	case useNEON:
+		foldNEON(blocks, r, n, &dr[0], &di[0], &sr[0], &si[0], &coef[0])
+	default:
+		foldGeneric(blocks, r, n, dr, di, sr, si, coef)
+	}
+}
+
+func unfold(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	switch {
+	case useNEON:
+		unfoldNEON(blocks, r, n, &dr[0], &di[0], &sr[0], &si[0], &coef[0])
+	default:
+		unfoldGeneric(blocks, r, n, dr, di, sr, si, coef)
+	}
+}
+
+func mulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	switch {
+	case useNEON:
+		mulRowsNEON(rows, lanes, &dst[0], ds, &a[0], as, &b[0], bs)
+	default:
+		mulRowsGeneric(rows, lanes, dst, ds, a, as, b, bs)
+	}
+}
+
+func addMulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	switch {
+	case useNEON:
+		addMulRowsNEON(rows, lanes, &dst[0], ds, &a[0], as, &b[0], bs)
+	default:
+		addMulRowsGeneric(rows, lanes, dst, ds, a, as, b, bs)
+	}
+}
+
 func dotRows(count int, y, a []float32, ai, as int, b []float32, bi, bs int) {
 	switch {
 	case useNEON:
@@ -176,6 +212,26 @@ func addRowsNEON(rows, lanes int, dst *float32, ds int, src *float32, ss int)
 //
 //go:noescape
 func gatherRowsNEON(rows, lanes int, dst *float32, ds int, src *float32, ss int, idx *int32, scale *float32)
+
+// foldNEON: d_b = Σ_j<r coef[b·r+j]·s_(b·r+j), complex, rows of n floats.
+//
+//go:noescape
+func foldNEON(blocks, r, n int, dr, di, sr, si, coef *float32)
+
+// unfoldNEON: d_(b·r+j) = conj(coef[b·r+j])·s_b.
+//
+//go:noescape
+func unfoldNEON(blocks, r, n int, dr, di, sr, si, coef *float32)
+
+// mulRowsNEON: dst[i·ds+c] = a[i·as+c]·b[i·bs+c].
+//
+//go:noescape
+func mulRowsNEON(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
+
+// addMulRowsNEON: dst[i·ds+c] += a[i·as+c]·b[i·bs+c].
+//
+//go:noescape
+func addMulRowsNEON(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
 
 // dotRowsNEON: y[c] += Σ_i a[i·as+c]·b[i·bs+c].
 //

@@ -1329,6 +1329,108 @@ done_57:
 	BNE row_53
 	RET
 
+// func mulRowsNEON(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
+TEXT ·mulRowsNEON(SB), NOSPLIT, $0-64
+	MOVD rows+0(FP), R0
+	MOVD lanes+8(FP), R1
+	MOVD dst+16(FP), R2
+	MOVD ds+24(FP), R3
+	MOVD a+32(FP), R4
+	MOVD as+40(FP), R5
+	MOVD b+48(FP), R6
+	MOVD bs+56(FP), R7
+	LSL $2, R3
+	LSL $2, R5
+	LSL $2, R7
+row_58:
+	MOVD R2, R10
+	ADD R3, R2
+	MOVD R4, R11
+	ADD R5, R4
+	MOVD R6, R12
+	ADD R7, R6
+	SUBS $4, R1, R9
+	BLT tail_60
+vec_59:
+	FMOVQ (R11), F0
+	FMOVQ (R12), F1
+	WORD $0x6e21dc00 // FMUL V0.4S, V0.4S, V1.4S
+	FMOVQ F0, (R10)
+	ADD $16, R10
+	ADD $16, R11
+	ADD $16, R12
+	SUBS $4, R9
+	BGE vec_59
+tail_60:
+	ADDS $4, R9
+	BEQ done_62
+one_61:
+	FMOVS (R11), F0
+	FMOVS (R12), F1
+	WORD $0x6e21dc00 // FMUL V0.4S, V0.4S, V1.4S
+	FMOVS F0, (R10)
+	ADD $4, R10
+	ADD $4, R11
+	ADD $4, R12
+	SUBS $1, R9
+	BNE one_61
+done_62:
+	SUBS $1, R0
+	BNE row_58
+	RET
+
+// func addMulRowsNEON(rows, lanes int, dst *float32, ds int, a *float32, as int, b *float32, bs int)
+TEXT ·addMulRowsNEON(SB), NOSPLIT, $0-64
+	MOVD rows+0(FP), R0
+	MOVD lanes+8(FP), R1
+	MOVD dst+16(FP), R2
+	MOVD ds+24(FP), R3
+	MOVD a+32(FP), R4
+	MOVD as+40(FP), R5
+	MOVD b+48(FP), R6
+	MOVD bs+56(FP), R7
+	LSL $2, R3
+	LSL $2, R5
+	LSL $2, R7
+row_63:
+	MOVD R2, R10
+	ADD R3, R2
+	MOVD R4, R11
+	ADD R5, R4
+	MOVD R6, R12
+	ADD R7, R6
+	SUBS $4, R1, R9
+	BLT tail_65
+vec_64:
+	FMOVQ (R11), F0
+	FMOVQ (R12), F1
+	FMOVQ (R10), F2
+	WORD $0x4e21cc02 // FMLA V2.4S, V0.4S, V1.4S
+	FMOVQ F2, (R10)
+	ADD $16, R10
+	ADD $16, R11
+	ADD $16, R12
+	SUBS $4, R9
+	BGE vec_64
+tail_65:
+	ADDS $4, R9
+	BEQ done_67
+one_66:
+	FMOVS (R11), F0
+	FMOVS (R12), F1
+	FMOVS (R10), F2
+	WORD $0x4e21cc02 // FMLA V2.4S, V0.4S, V1.4S
+	FMOVS F2, (R10)
+	ADD $4, R10
+	ADD $4, R11
+	ADD $4, R12
+	SUBS $1, R9
+	BNE one_66
+done_67:
+	SUBS $1, R0
+	BNE row_63
+	RET
+
 // func dotRowsNEON(lanes, count int, y, a *float32, as int, b *float32, bs int)
 TEXT ·dotRowsNEON(SB), NOSPLIT, $0-56
 	MOVD lanes+0(FP), R0
@@ -1340,9 +1442,9 @@ TEXT ·dotRowsNEON(SB), NOSPLIT, $0-56
 	MOVD bs+48(FP), R6
 	LSL $2, R4
 	LSL $2, R6
-wide_58:
+wide_68:
 	CMP $16, R0
-	BLT rest_59
+	BLT rest_69
 	FMOVQ 0(R2), F0
 	FMOVQ 16(R2), F1
 	FMOVQ 32(R2), F2
@@ -1350,7 +1452,7 @@ wide_58:
 	MOVD R3, R7
 	MOVD R5, R8
 	MOVD R1, R10
-taps_60:
+taps_70:
 	FMOVQ 0(R7), F4
 	FMOVQ 0(R8), F5
 	WORD $0x4e25cc80 // FMLA V0.4S, V4.4S, V5.4S
@@ -1366,7 +1468,7 @@ taps_60:
 	ADD R4, R7
 	ADD R6, R8
 	SUBS $1, R10
-	BNE taps_60
+	BNE taps_70
 	FMOVQ F0, 0(R2)
 	FMOVQ F1, 16(R2)
 	FMOVQ F2, 32(R2)
@@ -1375,52 +1477,52 @@ taps_60:
 	ADD $64, R3
 	ADD $64, R5
 	SUB $16, R0
-	B wide_58
-rest_59:
+	B wide_68
+rest_69:
 	SUBS $4, R0, R9
-	BLT tail_62
-vec_61:
+	BLT tail_72
+vec_71:
 	FMOVQ 0(R2), F3
 	MOVD R3, R7
 	MOVD R5, R8
 	MOVD R1, R10
-taps_65:
+taps_75:
 	FMOVQ 0(R7), F2
 	FMOVQ 0(R8), F1
 	WORD $0x4e21cc43 // FMLA V3.4S, V2.4S, V1.4S
 	ADD R4, R7
 	ADD R6, R8
 	SUBS $1, R10
-	BNE taps_65
+	BNE taps_75
 	FMOVQ F3, 0(R2)
 	ADD $16, R2
 	ADD $16, R3
 	ADD $16, R5
 	SUBS $4, R9
-	BGE vec_61
-tail_62:
+	BGE vec_71
+tail_72:
 	ADDS $4, R9
-	BEQ done_64
-one_63:
+	BEQ done_74
+one_73:
 	FMOVS 0(R2), F3
 	MOVD R3, R7
 	MOVD R5, R8
 	MOVD R1, R10
-taps_66:
+taps_76:
 	FMOVS 0(R7), F2
 	FMOVS 0(R8), F1
 	WORD $0x4e21cc43 // FMLA V3.4S, V2.4S, V1.4S
 	ADD R4, R7
 	ADD R6, R8
 	SUBS $1, R10
-	BNE taps_66
+	BNE taps_76
 	FMOVS F3, 0(R2)
 	ADD $4, R2
 	ADD $4, R3
 	ADD $4, R5
 	SUBS $1, R9
-	BNE one_63
-done_64:
+	BNE one_73
+done_74:
 	RET
 
 // func pairNEON(lanes int, ar, ai, br, bi, pr, pi, qr, qi, coef *float32)
@@ -1439,8 +1541,8 @@ TEXT ·pairNEON(SB), NOSPLIT, $0-80
 	VLD1R.P 4(R9), [V1.S4]
 	VLD1R.P 4(R9), [V2.S4]
 	SUBS $4, R0, R10
-	BLT tail_68
-vec_67:
+	BLT tail_78
+vec_77:
 	FMOVQ (R1), F3
 	FMOVQ (R2), F4
 	FMOVQ (R3), F5
@@ -1472,11 +1574,11 @@ vec_67:
 	ADD $16, R7
 	ADD $16, R8
 	SUBS $4, R10
-	BGE vec_67
-tail_68:
+	BGE vec_77
+tail_78:
 	ADDS $4, R10
-	BEQ done_70
-one_69:
+	BEQ done_80
+one_79:
 	FMOVS (R1), F3
 	FMOVS (R2), F4
 	FMOVS (R3), F5
@@ -1508,8 +1610,8 @@ one_69:
 	ADD $4, R7
 	ADD $4, R8
 	SUBS $1, R10
-	BNE one_69
-done_70:
+	BNE one_79
+done_80:
 	RET
 
 // func dftNEON(r, n, stride int, dr, di, sr, si, mat *float32)
@@ -1524,8 +1626,8 @@ TEXT ·dftNEON(SB), NOSPLIT, $0-64
 	MOVD mat+56(FP), R7
 	LSL $2, R2
 	SUBS $4, R1, R11
-	BLT tail_72
-vec_71:
+	BLT tail_82
+vec_81:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
@@ -1534,7 +1636,7 @@ vec_71:
 	MOVD R6, R9
 	MOVD R7, R10
 	MOVD R0, R12
-term_75:
+term_85:
 	FMOVQ (R8), F4
 	FMOVQ (R9), F5
 	VLD1R.P 4(R10), [V6.S4]
@@ -1546,7 +1648,7 @@ term_75:
 	ADD R2, R8
 	ADD R2, R9
 	SUBS $1, R12
-	BNE term_75
+	BNE term_85
 	WORD $0x4ea1d400 // FSUB V0.4S, V0.4S, V1.4S
 	WORD $0x4e23d442 // FADD V2.4S, V2.4S, V3.4S
 	FMOVQ F0, (R3)
@@ -1556,11 +1658,11 @@ term_75:
 	ADD $16, R5
 	ADD $16, R6
 	SUBS $4, R11
-	BGE vec_71
-tail_72:
+	BGE vec_81
+tail_82:
 	ADDS $4, R11
-	BEQ done_74
-one_73:
+	BEQ done_84
+one_83:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
@@ -1569,7 +1671,7 @@ one_73:
 	MOVD R6, R9
 	MOVD R7, R10
 	MOVD R0, R12
-term_76:
+term_86:
 	FMOVS (R8), F4
 	FMOVS (R9), F5
 	VLD1R.P 4(R10), [V6.S4]
@@ -1581,7 +1683,7 @@ term_76:
 	ADD R2, R8
 	ADD R2, R9
 	SUBS $1, R12
-	BNE term_76
+	BNE term_86
 	WORD $0x4ea1d400 // FSUB V0.4S, V0.4S, V1.4S
 	WORD $0x4e23d442 // FADD V2.4S, V2.4S, V3.4S
 	FMOVS F0, (R3)
@@ -1591,6 +1693,176 @@ term_76:
 	ADD $4, R5
 	ADD $4, R6
 	SUBS $1, R11
-	BNE one_73
-done_74:
+	BNE one_83
+done_84:
+	RET
+
+// func foldNEON(blocks, r, n int, dr, di, sr, si, coef *float32)
+TEXT ·foldNEON(SB), NOSPLIT, $0-64
+	MOVD blocks+0(FP), R0
+	MOVD r+8(FP), R1
+	MOVD n+16(FP), R2
+	MOVD dr+24(FP), R3
+	MOVD di+32(FP), R4
+	MOVD sr+40(FP), R5
+	MOVD si+48(FP), R6
+	MOVD coef+56(FP), R7
+	LSL $2, R2, R8
+	SUB $1, R1, R9
+	MUL R8, R9, R9
+block_87:
+	SUBS $4, R2, R11
+	BLT tail_89
+vec_88:
+	MOVD R5, R12
+	MOVD R6, R13
+	MOVD R7, R14
+	MOVD R1, R15
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+term_92:
+	VLD1R.P 4(R14), [V0.S4]
+	VLD1R.P 4(R14), [V1.S4]
+	FMOVQ (R12), F2
+	FMOVQ (R13), F3
+	WORD $0x4e20cc44 // FMLA V4.4S, V2.4S, V0.4S
+	WORD $0x4e21cc65 // FMLA V5.4S, V3.4S, V1.4S
+	WORD $0x4e21cc46 // FMLA V6.4S, V2.4S, V1.4S
+	WORD $0x4e20cc67 // FMLA V7.4S, V3.4S, V0.4S
+	ADD R8, R12
+	ADD R8, R13
+	SUBS $1, R15
+	BNE term_92
+	WORD $0x4ea5d484 // FSUB V4.4S, V4.4S, V5.4S
+	WORD $0x4e27d4c6 // FADD V6.4S, V6.4S, V7.4S
+	FMOVQ F4, (R3)
+	FMOVQ F6, (R4)
+	ADD $16, R3
+	ADD $16, R4
+	ADD $16, R5
+	ADD $16, R6
+	SUBS $4, R11
+	BGE vec_88
+tail_89:
+	ADDS $4, R11
+	BEQ done_91
+one_90:
+	MOVD R5, R12
+	MOVD R6, R13
+	MOVD R7, R14
+	MOVD R1, R15
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	VEOR V6.B16, V6.B16, V6.B16
+	VEOR V7.B16, V7.B16, V7.B16
+term_93:
+	VLD1R.P 4(R14), [V0.S4]
+	VLD1R.P 4(R14), [V1.S4]
+	FMOVS (R12), F2
+	FMOVS (R13), F3
+	WORD $0x4e20cc44 // FMLA V4.4S, V2.4S, V0.4S
+	WORD $0x4e21cc65 // FMLA V5.4S, V3.4S, V1.4S
+	WORD $0x4e21cc46 // FMLA V6.4S, V2.4S, V1.4S
+	WORD $0x4e20cc67 // FMLA V7.4S, V3.4S, V0.4S
+	ADD R8, R12
+	ADD R8, R13
+	SUBS $1, R15
+	BNE term_93
+	WORD $0x4ea5d484 // FSUB V4.4S, V4.4S, V5.4S
+	WORD $0x4e27d4c6 // FADD V6.4S, V6.4S, V7.4S
+	FMOVS F4, (R3)
+	FMOVS F6, (R4)
+	ADD $4, R3
+	ADD $4, R4
+	ADD $4, R5
+	ADD $4, R6
+	SUBS $1, R11
+	BNE one_90
+done_91:
+	ADD R9, R5
+	ADD R9, R6
+	ADD R1<<3, R7
+	SUBS $1, R0
+	BNE block_87
+	RET
+
+// func unfoldNEON(blocks, r, n int, dr, di, sr, si, coef *float32)
+TEXT ·unfoldNEON(SB), NOSPLIT, $0-64
+	MOVD blocks+0(FP), R0
+	MOVD r+8(FP), R1
+	MOVD n+16(FP), R2
+	MOVD dr+24(FP), R3
+	MOVD di+32(FP), R4
+	MOVD sr+40(FP), R5
+	MOVD si+48(FP), R6
+	MOVD coef+56(FP), R7
+	LSL $2, R2, R8
+	SUB $1, R1, R9
+	MUL R8, R9, R9
+block_94:
+	SUBS $4, R2, R11
+	BLT tail_96
+vec_95:
+	MOVD R3, R12
+	MOVD R4, R13
+	MOVD R7, R14
+	MOVD R1, R15
+	FMOVQ (R5), F2
+	FMOVQ (R6), F3
+term_99:
+	VLD1R.P 4(R14), [V0.S4]
+	VLD1R.P 4(R14), [V1.S4]
+	WORD $0x6e20dc44 // FMUL V4.4S, V2.4S, V0.4S
+	WORD $0x6e20dc65 // FMUL V5.4S, V3.4S, V0.4S
+	WORD $0x4e21cc64 // FMLA V4.4S, V3.4S, V1.4S
+	WORD $0x4ea1cc45 // FMLS V5.4S, V2.4S, V1.4S
+	FMOVQ F4, (R12)
+	FMOVQ F5, (R13)
+	ADD R8, R12
+	ADD R8, R13
+	SUBS $1, R15
+	BNE term_99
+	ADD $16, R3
+	ADD $16, R4
+	ADD $16, R5
+	ADD $16, R6
+	SUBS $4, R11
+	BGE vec_95
+tail_96:
+	ADDS $4, R11
+	BEQ done_98
+one_97:
+	MOVD R3, R12
+	MOVD R4, R13
+	MOVD R7, R14
+	MOVD R1, R15
+	FMOVS (R5), F2
+	FMOVS (R6), F3
+term_100:
+	VLD1R.P 4(R14), [V0.S4]
+	VLD1R.P 4(R14), [V1.S4]
+	WORD $0x6e20dc44 // FMUL V4.4S, V2.4S, V0.4S
+	WORD $0x6e20dc65 // FMUL V5.4S, V3.4S, V0.4S
+	WORD $0x4e21cc64 // FMLA V4.4S, V3.4S, V1.4S
+	WORD $0x4ea1cc45 // FMLS V5.4S, V2.4S, V1.4S
+	FMOVS F4, (R12)
+	FMOVS F5, (R13)
+	ADD R8, R12
+	ADD R8, R13
+	SUBS $1, R15
+	BNE term_100
+	ADD $4, R3
+	ADD $4, R4
+	ADD $4, R5
+	ADD $4, R6
+	SUBS $1, R11
+	BNE one_97
+done_98:
+	ADD R9, R3
+	ADD R9, R4
+	ADD R1<<3, R7
+	SUBS $1, R0
+	BNE block_94
 	RET

@@ -142,6 +142,24 @@ func gatherRowsGeneric(rows, lanes int, dst []float32, ds int, src []float32, ss
 	}
 }
 
+func mulRowsGeneric(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	for i := range rows {
+		d, x, y := dst[i*ds:i*ds+lanes], a[i*as:], b[i*bs:]
+		for c := range d {
+			d[c] = x[c] * y[c]
+		}
+	}
+}
+
+func addMulRowsGeneric(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	for i := range rows {
+		d, x, y := dst[i*ds:i*ds+lanes], a[i*as:], b[i*bs:]
+		for c := range d {
+			d[c] += x[c] * y[c]
+		}
+	}
+}
+
 func dotRowsGeneric(count int, y, a []float32, ai, as int, b []float32, bi, bs int) {
 	for i := range count {
 		p, q := a[ai+i*as:], b[bi+i*bs:]
@@ -173,5 +191,24 @@ func dftRowGeneric(r, n, stride int, dr, di, sr, si, mat []float32) {
 			ir += xi * cr
 		}
 		dr[q], di[q] = rr-ii, ri+ir
+	}
+}
+
+func foldGeneric(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	for b := range blocks {
+		dftRowGeneric(r, n, n, dr[b*n:], di[b*n:], sr[b*r*n:], si[b*r*n:], coef[2*b*r:])
+	}
+}
+
+func unfoldGeneric(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	for b := range blocks {
+		xr, xi := sr[b*n:][:n], si[b*n:][:n]
+		for i := b * r; i < (b+1)*r; i++ {
+			cr, ci := coef[2*i], coef[2*i+1]
+			yr, yi := dr[i*n:][:n], di[i*n:][:n]
+			for c := range n {
+				yr[c], yi[c] = xr[c]*cr+xi[c]*ci, xi[c]*cr-xr[c]*ci
+			}
+		}
 	}
 }

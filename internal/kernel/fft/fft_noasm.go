@@ -31,6 +31,14 @@ func gatherRows(rows, lanes int, dst []float32, ds int, src []float32, ss int, i
 	gatherRowsGeneric(rows, lanes, dst, ds, src, ss, idx, scale)
 }
 
+func mulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	mulRowsGeneric(rows, lanes, dst, ds, a, as, b, bs)
+}
+
+func addMulRows(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int) {
+	addMulRowsGeneric(rows, lanes, dst, ds, a, as, b, bs)
+}
+
 func dotRows(count int, y, a []float32, ai, as int, b []float32, bi, bs int) {
 	dotRowsGeneric(count, y, a, ai, as, b, bi, bs)
 }
@@ -41,4 +49,12 @@ func pair(pr, pi, qr, qi, ar, ai, br, bi []float32, g *[3]float32) {
 
 func dftRow(r, n, stride int, dr, di, sr, si, mat []float32) {
 	dftRowGeneric(r, n, stride, dr, di, sr, si, mat)
+}
+
+func fold(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	foldGeneric(blocks, r, n, dr, di, sr, si, coef)
+}
+
+func unfold(blocks, r, n int, dr, di, sr, si, coef []float32) {
+	unfoldGeneric(blocks, r, n, dr, di, sr, si, coef)
 }

@@ -287,6 +287,21 @@ func TestRows(t *testing.T) {
 				if !slices.Equal(dst.v, want) {
 					t.Fatalf("AddRows lanes %d rows %d", lanes, rows)
 				}
+				for add, f := range []func(rows, lanes int, dst []float32, ds int, a []float32, as int, b []float32, bs int){MulRows, AddMulRows} {
+					as, a := ss+5, newGuarded(r, rows*(ss+5))
+					for i := range rows {
+						for c := range lanes {
+							want[i*ds+c] = want[i*ds+c]*float32(add) + a.v[i*as+c]*src.v[i*ss+c]
+						}
+					}
+					f(rows, lanes, dst.v, ds, a.v, as, src.v, ss)
+					for i, w := range want {
+						if math.Abs(float64(dst.v[i]-w)) > 1e-6 { // one rounding fewer where sums are fused
+							t.Fatalf("AddMulRows %d lanes %d rows %d: %v, want %v", add, lanes, rows, dst.v[i], w)
+						}
+					}
+					copy(want, dst.v)
+				}
 				dst.check(t, "rows")
 
 				y, b := newGuarded(r, lanes), newGuarded(r, rows*ss)
@@ -301,6 +316,42 @@ func TestRows(t *testing.T) {
 				DotRows(y.v, rows, src.v, 0, ss, b.v, (rows-1)*ss, -ss)
 				near(t, fmt.Sprint("DotRows ", lanes, " ", rows), y.v, make([]float32, lanes), sum, 1e-6)
 				y.check(t, "DotRows")
+			}
+		}
+	})
+}
+
+func TestFold(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(15, 16))
+		for _, n := range append(lengths, 3*chunk/4) {
+			for _, d := range [][2]int{{1, 1}, {1, 8}, {5, 2}, {3, 17}} {
+				blocks, k := d[0], d[1]
+				var sum, rows [2]guarded
+				for i := range 2 {
+					sum[i], rows[i] = newGuarded(r, blocks*n), newGuarded(r, blocks*k*n)
+				}
+				coef := newGuarded(r, 2*blocks*k).v
+				x, want := c64(rows[0].v, rows[1].v), make([]complex128, blocks*n)
+				for i := range blocks * k {
+					for c := range n {
+						want[i/k*n+c] += x[i*n+c] * complex(float64(coef[2*i]), float64(coef[2*i+1]))
+					}
+				}
+				what := fmt.Sprint(d, n)
+				Fold(blocks, k, n, sum[0].v, sum[1].v, rows[0].v, rows[1].v, coef)
+				near(t, "Fold "+what, sum[0].v, sum[1].v, want, 2e-6)
+				y := c64(sum[0].v, sum[1].v)
+				for i := range x {
+					j := i / n
+					x[i] = y[j/k*n+i%n] * complex(float64(coef[2*j]), -float64(coef[2*j+1]))
+				}
+				Unfold(blocks, k, n, rows[0].v, rows[1].v, sum[0].v, sum[1].v, coef)
+				near(t, "Unfold "+what, rows[0].v, rows[1].v, x, 2e-6)
+				for i := range 2 {
+					sum[i].check(t, "Fold")
+					rows[i].check(t, "Unfold")
+				}
 			}
 		}
 	})
