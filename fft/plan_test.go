@@ -115,6 +115,9 @@ func TestPlan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if p.Len() != n || rp.Len() != n || rp.Bins() != n/2+1 {
+				t.Errorf("plans of %d points have %d, %d and %d frequencies", n, p.Len(), rp.Len(), rp.Bins())
+			}
 			channels := []int{1, 3, 16, 21, 70}[r.IntN(5)]
 			if n > 1024 {
 				channels = 2

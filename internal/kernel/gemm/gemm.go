@@ -167,12 +167,6 @@ func (p *product) at(i, strideA, strideB, strideC int, a, b, c []float32) {
 	}
 }
 
-// MatVec computes y = W·x, or y += W·x with acc: y has n elements, x has k, W is
-// n×k with rows ldw apart.
-func MatVec(workers int, acc bool, n, k int, w []float32, ldw int, x, y []float32) {
-	Mul(workers, acc, false, true, 1, n, k, x, max(k, 1), w, ldw, y, max(n, 1))
-}
-
 func check(transA, transB bool, m, n, k, lenA, lda, lenB, ldb, lenC, ldc int) {
 	if m < 0 || n < 0 || k < 0 {
 		panic("gemm: negative size")
