@@ -32,8 +32,10 @@ var floors = [][]string{
 	{"examples/*", "bench/*", "hw/cmd/*", "internal/asmgen", "internal/floors", "internal/golden"},
 }
 
-// drawing is for the one program that draws plots.
+// drawing is for the programs that draw plots.
 const drawing = "gonum.org/v1/plot"
+
+var draws = []string{"bench/report", "examples/attention"}
 
 // outside are the modules that the library itself may use, besides the standard library.
 var outside = []string{"github.com/klauspost/cpuid/v2", "gonum.org/v1/gonum", "golang.org/x/exp"}
@@ -171,7 +173,7 @@ func TestFloors(t *testing.T) {
 			}
 			host, _, _ := strings.Cut(to, "/")
 			known := slices.ContainsFunc(outside, func(m string) bool { return to == m || strings.HasPrefix(to, m+"/") }) ||
-				pkg == "bench/report" && strings.HasPrefix(to, drawing)
+				slices.Contains(draws, pkg) && strings.HasPrefix(to, drawing)
 			if strings.Contains(host, ".") && !known {
 				t.Errorf("%s imports %s, want the standard library or one of %s", rel, to, strings.Join(outside, ", "))
 			}
