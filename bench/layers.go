@@ -27,6 +27,7 @@ var Kinds = []Kind{
 	{Name: "mamba", New: func(d int) (nn.Layer, error) { return ssm.NewMamba(ssm.MambaConfig{DModel: d}) }},
 	{Name: "mamba2", New: func(d int) (nn.Layer, error) { return ssm.NewMamba2(ssm.Mamba2Config{DModel: d}) }},
 	{Name: "mamba3", New: func(d int) (nn.Layer, error) { return ssm.NewMamba3(ssm.Mamba3Config{DModel: d}) }},
+	{Name: "mamba3mimo", New: func(d int) (nn.Layer, error) { return ssm.NewMamba3(ssm.Mamba3Config{DModel: d, Rank: 4}) }},
 	{Name: "rwkv4", New: func(d int) (nn.Layer, error) { return rwkv.NewTimeMix4(rwkv.Config4{DModel: d}) }},
 	{Name: "rwkv5", New: func(d int) (nn.Layer, error) { return rwkv.NewTimeMix5(rwkv.Config56{DModel: d}) }},
 	{Name: "rwkv6", New: func(d int) (nn.Layer, error) { return rwkv.NewTimeMix6(rwkv.Config56{DModel: d}) }},

@@ -49,8 +49,10 @@ func TestLayers(t *testing.T) {
 		return must(ssm.NewDSS(ssm.DSSConfig{DModel: 6, DState: 8, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
 	}, 6)
 	for name, c := range map[string]ssm.Mamba3Config{
-		"Mamba3":          {DModel: 8, DState: 6, HeadDim: 4, Groups: 2},
-		"Mamba3 softplus": {DModel: 6, DState: 4, HeadDim: 3, RopeFraction: 1, SoftplusA: true, Bias: true},
+		"Mamba3":           {DModel: 8, DState: 6, HeadDim: 4, Groups: 2},
+		"Mamba3 softplus":  {DModel: 6, DState: 4, HeadDim: 3, RopeFraction: 1, SoftplusA: true, OutNorm: true, Bias: true},
+		"Mamba3 MIMO":      {DModel: 6, DState: 6, HeadDim: 3, Groups: 2, Rank: 3},
+		"Mamba3 MIMO norm": {DModel: 6, DState: 4, HeadDim: 3, Rank: 2, RopeFraction: 1, OutNorm: true},
 	} {
 		layertest.Run(t, name, func(seed uint64) nn.Layer {
 			c.Seed = seed

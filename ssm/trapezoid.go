@@ -4,48 +4,54 @@ import (
 	"math"
 	"slices"
 
+	"github.com/subquad/subquad/internal/kernel/vec"
 	"github.com/subquad/subquad/nn"
 	"github.com/subquad/subquad/scan"
 	"github.com/subquad/subquad/tensor"
 )
 
 // TrapezoidInput is what Trapezoid works on: B sequences of length T, H heads
-// whose state is N×P. C and Bm (queries and keys) may have fewer heads, G, which divides H.
+// whose state is N×P and which have R inputs and R outputs each; R is 1 but for
+// the MIMO form. C and Bm (queries and keys) may have fewer heads, G, which divides H.
 type TrapezoidInput struct {
-	C, Bm        *tensor.Tensor // [B, T, G, N]
-	X            *tensor.Tensor // [B, T, H, P]
+	C, Bm        *tensor.Tensor // [B, T, R, G, N]
+	X            *tensor.Tensor // [B, T, R, H, P]
 	ADt, Dt      *tensor.Tensor // [B, T, H]: the log decay and the step, positive
 	Trap         *tensor.Tensor // [B, T, H]: the weight of the rule's right end, before σ
-	CBias, BBias *tensor.Tensor // [H, N]
-	Angles       *tensor.Tensor // [B, T, H, R]: rates of rotation of the first 2R states
+	CBias, BBias *tensor.Tensor // [H, R, N]
+	Angles       *tensor.Tensor // [B, T, H, A]: rates of rotation of the first A pairs of states
+	Halves       bool           // pairs are states i and i+N/2 instead of 2i and 2i+1
 }
 
 // Trapezoid is Mamba-3's recurrence (state-spaces/mamba:
-// tests/ops/triton/test_mamba3_siso.py#mamba3_siso_step_ref), the
+// tests/ops/triton/test_mamba3_siso.py#mamba3_siso_step_ref,
+// tests/ops/tilelang/test_mamba3_mimo.py#mamba3_MIMO_step_ref), the
 // exponential-trapezoidal rule with states that turn:
 //
 //	θ_t = θ_{t−1} + π tanh(angles_t) Δ_t;   b, c = rotate(B + bias, θ), rotate(C + bias, θ)
-//	h_t = α h_{t−1} + (1−λ) Δ α b_{t−1} x_{t−1}ᵀ + λ Δ b_t x_tᵀ,   y_t = h_tᵀ c_t
+//	h_t = α h_{t−1} + Σ_r (1−λ) Δ α b_{t−1,r} x_{t−1,r}ᵀ + λ Δ b_{t,r} x_{t,r}ᵀ,   y_{t,r} = h_tᵀ c_{t,r}
 //
-// with α = e^{AΔ} and λ = σ(trap); adjacent states are a pair. The parts of st
-// from first on, if st is not nil, are "angle" [B, H, R], "ssm" [B, H, N, P],
-// "k" [B, H·N] (the last b) and "v" [B, H·P] (the last x). The result is [B, T, H, P].
+// with α = e^{AΔ} and λ = σ(trap). The parts of st from first on, if st is not
+// nil, are "angle" [B, H, A], "ssm" [B, H, N, P], "k" [B, R·H·N] (the last b) and
+// "v" [B, R·H·P] (the last x). The result is [B, T, R, H, P].
 func Trapezoid(in TrapezoidInput, st *tensor.State, first int) *tensor.Tensor {
 	const op = "ssm.Trapezoid"
-	tensor.Check(op, "X", in.X, -1, -1, -1, -1)
-	B, T, H, P := in.X.Dim(0), in.X.Dim(1), in.X.Dim(2), in.X.Dim(3)
-	tensor.Check(op, "C", in.C, B, T, -1, -1)
-	G, N := in.C.Dim(2), in.C.Dim(3)
-	tensor.Check(op, "Bm", in.Bm, B, T, G, N)
+	tensor.Check(op, "X", in.X, -1, -1, -1, -1, -1)
+	B, T, R, H, P := in.X.Dim(0), in.X.Dim(1), in.X.Dim(2), in.X.Dim(3), in.X.Dim(4)
+	tensor.Check(op, "C", in.C, B, T, R, -1, -1)
+	G, N := in.C.Dim(3), in.C.Dim(4)
+	tensor.Check(op, "Bm", in.Bm, B, T, R, G, N)
 	for _, t := range []*tensor.Tensor{in.ADt, in.Dt, in.Trap} {
 		tensor.Check(op, "ADt, Dt, Trap", t, B, T, H)
 	}
-	tensor.Check(op, "CBias", in.CBias, H, N)
-	tensor.Check(op, "BBias", in.BBias, H, N)
+	tensor.Check(op, "CBias", in.CBias, H, R, N)
+	tensor.Check(op, "BBias", in.BBias, H, R, N)
 	tensor.Check(op, "Angles", in.Angles, B, T, H, -1)
-	R := in.Angles.Dim(3)
-	if G == 0 || H%G != 0 || 2*R > N {
-		panic(&tensor.ShapeError{Op: op, Arg: "heads, groups, states, angles", Got: []int{H, G, N, R}, Want: "heads a multiple of groups, at most one angle for two states"})
+	if A := in.Angles.Dim(3); R == 0 || G == 0 || H%G != 0 || 2*A > N || in.Halves && N%2 != 0 {
+		panic(&tensor.ShapeError{Op: op, Arg: "rank, heads, groups, states, angles", Got: []int{R, H, G, N, A}, Want: "a rank of at least 1, heads a multiple of groups, at most one angle for two states, which Halves makes an even number"})
+	}
+	if B*T == 0 {
+		return tensor.Mul(in.X, in.Dt.Reshape(B, T, 1, H, 1))
 	}
 	part := func(i int) *tensor.Part {
 		if st == nil {
@@ -55,48 +61,59 @@ func Trapezoid(in TrapezoidInput, st *tensor.State, first int) *tensor.Tensor {
 	}
 	turn := tensor.Mul(tensor.Scale(tensor.Tanh(in.Angles), math.Pi), in.Dt.Reshape(B, T, H, 1))
 	theta := accumulate(turn, part(0))
-	biased := func(x, bias *tensor.Tensor) *tensor.Tensor {
-		b := tensor.Enter(x.Scope(), bias).Reshape(G, H/G, N)
-		return tensor.Add(x.Reshape(B, T, G, 1, N), b).Reshape(B, T, H, N)
-	}
 	turns := sincos(theta)
-	b, c := rotate(biased(in.Bm, in.BBias), theta, turns), rotate(biased(in.C, in.CBias), theta, turns)
+	turned := func(x, bias *tensor.Tensor) *tensor.Tensor {
+		b := tensor.Transpose(tensor.Enter(x.Scope(), bias), 0, 1).Reshape(R, G, H/G, N)
+		return rotate(tensor.Add(x.Reshape(B, T, R, G, 1, N), b).Reshape(B, T, R, H, N), theta, turns, in.Halves)
+	}
+	b, c := turned(in.Bm, in.BBias), turned(in.C, in.CBias)
 
 	lambda := tensor.Sigmoid(in.Trap)
 	gamma := tensor.Mul(lambda, in.Dt)
 	beta := tensor.Mul(tensor.Sub(in.Dt, gamma), tensor.Exp(in.ADt))
+	each := func(x *tensor.Tensor) *tensor.Tensor { return x.Reshape(B, T, 1, H, 1) }
 	last := func(x *tensor.Tensor, i int) *tensor.Tensor {
-		n := x.Dim(2) * x.Dim(3)
-		return nn.TokenShift(x.Reshape(B, T, n), part(i)).Reshape(B, T, H, n/H)
+		n := x.Dim(4)
+		return nn.TokenShift(x.Reshape(B, T, R*H*n), part(i)).Reshape(B, T, R, H, n)
 	}
-	b0 := tensor.Mul(last(b, 2), beta.Reshape(B, T, H, 1))
-	x0 := last(in.X, 3)
-	b1 := tensor.Mul(b, gamma.Reshape(B, T, H, 1))
-	// Two steps of the state for each token, the second without decay.
-	if T == 1 && st != nil {
-		scan.Matrix(scan.MatrixInput{Q: c, K: b0, V: x0, LogDecay: in.ADt}, part(1))
-		return scan.Matrix(scan.MatrixInput{Q: c, K: b1, V: in.X}, part(1))
+	x0, b0, b1 := last(in.X, 3), tensor.Mul(last(b, 2), each(beta)), tensor.Mul(b, each(gamma))
+	// 2R steps of the state for each token, of which the first decays and the
+	// last R are read.
+	steps := func(x, y *tensor.Tensor) *tensor.Tensor {
+		n := x.Dim(-1)
+		return tensor.Concat(2, x, y).Reshape(B, 2*R*T, H, n)
 	}
-	pairs := func(x, y *tensor.Tensor) *tensor.Tensor {
-		n := x.Len() / (B * T)
-		return tensor.Concat(2, x.Reshape(B, T, 1, n), y.Reshape(B, T, 1, n))
+	decay := tensor.Concat(2, in.ADt.Reshape(B, T, 1, H), in.X.Scope().New(B, T, 2*R-1, H)).Reshape(B, 2*R*T, H)
+	o := scan.Matrix(scan.MatrixInput{Q: steps(c, c), K: steps(b0, b1), V: steps(x0, in.X), LogDecay: decay}, part(1))
+	y := tensor.Contiguous(o.Reshape(B, T, 2*R, H*P).Narrow(2, R, 2*R)).Reshape(B, T, R, H, P)
+	if R == 1 {
+		return y
 	}
-	if B*T == 0 {
-		return tensor.Mul(in.X, in.Dt.Reshape(B, T, H, 1))
+	return tensor.Add(y, missed(c, b1, in.X))
+}
+
+// missed is what read r of a token lacks when it follows write r: the writes
+// after it, Σ_{q>r} (c_r·b_q) x_q.
+func missed(c, b, x *tensor.Tensor) *tensor.Tensor {
+	s, R := c.Scope(), c.Dim(2)
+	later := s.Floats(R * R)
+	for i := range later {
+		later[i] = 0
+		if i%R > i/R {
+			later[i] = 1
+		}
 	}
-	o := scan.Matrix(scan.MatrixInput{
-		Q: pairs(c, c).Reshape(B, 2*T, H, N), K: pairs(b0, b1).Reshape(B, 2*T, H, N), V: pairs(tensor.Contiguous(x0), tensor.Contiguous(in.X)).Reshape(B, 2*T, H, P),
-		LogDecay: pairs(tensor.Contiguous(in.ADt), tensor.Scale(in.ADt, 0)).Reshape(B, 2*T, H),
-	}, part(1))
-	return tensor.Contiguous(o.Reshape(B, T, 2, H*P).Narrow(2, 1, 2)).Reshape(B, T, H, P)
+	heads := func(x *tensor.Tensor) *tensor.Tensor { return tensor.Transpose(x, 2, 3) }
+	score := tensor.Mul(tensor.MatMulT(heads(c), heads(b)), s.From(later, R, R))
+	return tensor.Transpose(tensor.MatMul(score, heads(x)), 2, 3)
 }
 
 // trapezoidState adds Trapezoid's parts.
-func trapezoidState(st *tensor.State, batch, H, N, P, R int) *tensor.State {
-	return st.Add("angle", tensor.New(batch, H, R)).
+func trapezoidState(st *tensor.State, batch, R, H, N, P, A int) *tensor.State {
+	return st.Add("angle", tensor.New(batch, H, A)).
 		Add("ssm", tensor.New(batch, H, N, P)).
-		Add("k", tensor.New(batch, H*N)).
-		Add("v", tensor.New(batch, H*P))
+		Add("k", tensor.New(batch, R*H*N)).
+		Add("v", tensor.New(batch, R*H*P))
 }
 
 // accumulate is the running sum of x over time, modulo 2π, in float64: angles
@@ -185,18 +202,21 @@ func sincos(theta *tensor.Tensor) []float32 {
 	return turns
 }
 
-// rotate turns the first R pairs of adjacent elements of x [B, T, H, N] by
-// theta [B, T, H, R], contiguous, of which turns are the sines and cosines.
-func rotate(x, theta *tensor.Tensor, turns []float32) *tensor.Tensor {
-	N, R := x.Dim(3), theta.Dim(3)
+// rotate turns the first A pairs of elements of x [B, T, R, H, N] by theta
+// [B, T, H, A], contiguous, of which turns are the sines and cosines. A pair is
+// of elements that stand side by side, or N/2 apart.
+func rotate(x, theta *tensor.Tensor, turns []float32, halves bool) *tensor.Tensor {
+	R, H, N, A := x.Dim(2), x.Dim(3), x.Dim(4), theta.Dim(3)
+	step, apart := pairing(halves, N)
 	y := tensor.Out("ssm.rotate", x.Shape(), x, theta)
 	if y.IsFloat64() {
 		v, a := slices.Clone(x.Values64()), theta.Values64()
-		for r := range len(v) / max(N, 1) {
-			for i := range R {
-				sin, cos := math.Sincos(a[r*R+i])
-				p, q := v[r*N+2*i], v[r*N+2*i+1]
-				v[r*N+2*i], v[r*N+2*i+1] = p*cos-q*sin, p*sin+q*cos
+		for r := range len(v) / N {
+			v, a := v[r*N:][:N], a[A*headOf(r, R, H):][:A]
+			for i := range A {
+				sin, cos := math.Sincos(a[i])
+				p, q := &v[i*step], &v[i*step+apart]
+				*p, *q = *p*cos-*q*sin, *p*sin+*q*cos
 			}
 		}
 		y.SetValues64(v)
@@ -205,11 +225,12 @@ func rotate(x, theta *tensor.Tensor, turns []float32) *tensor.Tensor {
 	x = tensor.Contiguous(x)
 	in, out := x.Data(), y.Data()
 	copy(out, in)
-	for r := range len(in) / max(N, 1) {
-		for i := range R {
-			sin, cos := turns[2*(r*R+i)], turns[2*(r*R+i)+1]
-			p, q := in[r*N+2*i], in[r*N+2*i+1]
-			out[r*N+2*i], out[r*N+2*i+1] = p*cos-q*sin, p*sin+q*cos
+	for r := range len(in) / N {
+		in, out, turns := in[r*N:][:N], out[r*N:][:N], turns[2*A*headOf(r, R, H):][:2*A]
+		for i := range A {
+			sin, cos := turns[2*i], turns[2*i+1]
+			p, q := in[i*step], in[i*step+apart]
+			out[i*step], out[i*step+apart] = p*cos-q*sin, p*sin+q*cos
 		}
 	}
 	if y.Recording() {
@@ -223,25 +244,34 @@ func rotate(x, theta *tensor.Tensor, turns []float32) *tensor.Tensor {
 			if angle.NeedsGrad() {
 				da = angle.Grad().Data()
 			}
-			for r := range len(dy) / max(N, 1) {
-				for i := range N {
-					if dx != nil && i >= 2*R {
-						dx[r*N+i] += dy[r*N+i]
+			back := make([]float32, N)
+			for r := range len(dy) / N {
+				y, dy := y.Data()[r*N:][:N], dy[r*N:][:N]
+				copy(back, dy)
+				for i := range A {
+					k, l, a := i*step, i*step+apart, A*headOf(r, R, H)+i
+					sin, cos := turns[2*a], turns[2*a+1]
+					back[k], back[l] = dy[k]*cos+dy[l]*sin, dy[l]*cos-dy[k]*sin
+					if da != nil {
+						da[a] += dy[l]*y[k] - dy[k]*y[l]
 					}
 				}
-				for i := range R {
-					k := r*N + 2*i
-					if dx != nil {
-						sin, cos := turns[2*(r*R+i)], turns[2*(r*R+i)+1]
-						dx[k] += dy[k]*cos + dy[k+1]*sin
-						dx[k+1] += dy[k+1]*cos - dy[k]*sin
-					}
-					if da != nil {
-						da[r*R+i] += dy[k+1]*y.Data()[k] - dy[k]*y.Data()[k+1]
-					}
+				if dx != nil {
+					vec.Add(dx[r*N:][:N], dx[r*N:][:N], back)
 				}
 			}
 		}, y)
 	}
 	return y
 }
+
+// pairing says where pair i is: at i·step and, apart from it, its partner.
+func pairing(halves bool, N int) (step, apart int) {
+	if halves {
+		return 1, N / 2
+	}
+	return 2, 1
+}
+
+// headOf is the row of [B, T, H] of a row of [B, T, R, H]: all r turn alike.
+func headOf(row, R, H int) int { return row/(R*H)*H + row%H }

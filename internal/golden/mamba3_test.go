@@ -13,7 +13,7 @@ func init() {
 		adt, dt, trap := o.seq("ADT", "bht"), o.seq("DT", "bht"), o.seq("Trap", "bht")
 		qb, kb, angles := o.fixed("Q_bias", "hn"), o.fixed("K_bias", "hn"), o.seq("Angles", "bthr")
 		D, z := o.fixed("D", "h"), o.seq("Z", "bthp")
-		B, H, P, N, R := v.t.Dim(0), v.t.Dim(2), v.t.Dim(3), q.t.Dim(3), angles.t.Dim(3)
+		B, H, P, G, N, R := v.t.Dim(0), v.t.Dim(2), v.t.Dim(3), q.t.Dim(2), q.t.Dim(3), angles.t.Dim(3)
 		o.newState = func() *tensor.State {
 			st := tensor.NewState("mamba3", B).Add("angle", tensor.New(B, H, R)).Add("ssm", tensor.New(B, H, N, P)).
 				Add("k", tensor.New(B, H*N)).Add("v", tensor.New(B, H*P))
@@ -24,8 +24,11 @@ func init() {
 			return st
 		}
 		o.forward = func(_ *tensor.Scope, at pick, st *tensor.State) tensors {
-			y := ssm.Trapezoid(ssm.TrapezoidInput{C: at(q), Bm: at(k), X: at(v), ADt: at(adt), Dt: at(dt), Trap: at(trap), CBias: at(qb), BBias: at(kb), Angles: at(angles)}, st, 0)
-			y = tensor.Add(y, tensor.Mul(at(v), at(D).Reshape(H, 1)))
+			x := at(v)
+			T := x.Dim(1)
+			y := ssm.Trapezoid(ssm.TrapezoidInput{C: at(q).Reshape(B, T, 1, G, N), Bm: at(k).Reshape(B, T, 1, G, N), X: x.Reshape(B, T, 1, H, P), ADt: at(adt), Dt: at(dt), Trap: at(trap),
+				CBias: at(qb).Reshape(H, 1, N), BBias: at(kb).Reshape(H, 1, N), Angles: at(angles)}, st, 0).Reshape(B, T, H, P)
+			y = tensor.Add(y, tensor.Mul(x, at(D).Reshape(H, 1)))
 			return tensors{tensor.Mul(y, tensor.SiLU(at(z)))}
 		}
 		o.outs = []output{{"out.y", "bthp"}}
