@@ -42,9 +42,11 @@ func TestLayers(t *testing.T) {
 	layertest.Run(t, "Hyena", func(seed uint64) nn.Layer {
 		return must(ssm.NewHyena(ssm.HyenaConfig{DModel: 6, Length: 24, EmbDim: 5, Order: 7, InnerMLPs: 1, SineFreq: 2, Seed: seed}))
 	}, 6)
-	layertest.Run(t, "H3", func(seed uint64) nn.Layer {
-		return must(ssm.NewH3(ssm.H3Config{DModel: 6, DState: 8, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
-	}, 6)
+	for name, d := range map[string]int{"H3": 1, "H3 heads": 2} {
+		layertest.Run(t, name, func(seed uint64) nn.Layer {
+			return must(ssm.NewH3(ssm.H3Config{DModel: 6, DState: 8, HeadDim: d, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
+		}, 6)
+	}
 	layertest.Run(t, "DSS", func(seed uint64) nn.Layer {
 		return must(ssm.NewDSS(ssm.DSSConfig{DModel: 6, DState: 8, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
 	}, 6)
@@ -145,6 +147,12 @@ func TestBadConfigs(t *testing.T) {
 		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, DConv: -3})), "DConv -3"},
 		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, AMin: -3})), "AMin -3"},
 		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, DtLimitMin: 1, DtLimitMax: 0.5})), "DtLimitMin 1"},
+		{err(ssm.NewMamba3(ssm.Mamba3Config{})), "DModel 0"},
+		{err(ssm.NewMamba3(ssm.Mamba3Config{DModel: 64, DState: 7})), "DState 7"},
+		{err(ssm.NewMamba3(ssm.Mamba3Config{DModel: 64, Rank: -1})), "Rank -1"},
+		{err(ssm.NewMamba3(ssm.Mamba3Config{DModel: 64, RopeFraction: 2})), "RopeFraction 2"},
+		{err(ssm.NewH3(ssm.H3Config{})), "DModel 0"},
+		{err(ssm.NewH3(ssm.H3Config{DModel: 6, HeadDim: 4})), "HeadDim 4"},
 		{err(ssm.NewLRU(ssm.LRUConfig{})), "DModel 0"},
 		{err(ssm.NewLRU(ssm.LRUConfig{DModel: 4, DState: -1})), "DState -1"},
 		{err(ssm.NewLRU(ssm.LRUConfig{DModel: 4, RMax: 1})), "RMax 1"},
