@@ -29,6 +29,7 @@ type MambaConfig struct {
 	DConv      int  // width of the short convolution; default 4
 	Expand     int  // inner channels E as a multiple of DModel; default 2
 	DtRank     int  // R, channels that the step is made from; default ⌈DModel/16⌉
+	Groups     int  // G, sets of B and C, each shared by E/G inner channels; default 1, as the authors have it
 	NoConvBias bool // the convolution's bias is on by default
 	Bias       bool // on the projections in and out
 
@@ -46,6 +47,7 @@ func (c MambaConfig) withDefaults() (MambaConfig, error) {
 	orDefault(&c.DConv, 4)
 	orDefault(&c.Expand, 2)
 	orDefault(&c.DtRank, (c.DModel+15)/16)
+	orDefault(&c.Groups, 1)
 	orDefault(&c.NormEps, 1e-6)
 	orDefault(&c.DtMin, 0.001)
 	orDefault(&c.DtMax, 0.1)
@@ -59,6 +61,8 @@ func (c MambaConfig) withDefaults() (MambaConfig, error) {
 		return c, fmt.Errorf("ssm.MambaConfig: DConv %d: want 1 to 1024", c.DConv)
 	case c.DtRank < 1 || c.DtRank > maxWidth:
 		return c, fmt.Errorf("ssm.MambaConfig: DtRank %d: want 1 to %d", c.DtRank, maxWidth)
+	case c.Groups < 1 || c.Expand*c.DModel%c.Groups != 0:
+		return c, fmt.Errorf("ssm.MambaConfig: Groups %d: want a divisor of the %d inner channels", c.Groups, c.Expand*c.DModel)
 	case c.Norm > WeightedNorm || !(c.NormEps > 0 && c.NormEps < 1):
 		return c, fmt.Errorf("ssm.MambaConfig: Norm %d, NormEps %v: want NoNorm, PlainNorm or WeightedNorm, and 0 to 1", c.Norm, c.NormEps)
 	case !(checkSteps(c.DtMin, c.DtMax) && c.DtInitFloor > 0):
@@ -102,7 +106,7 @@ func NewMamba(cfg MambaConfig) (*Mamba, error) {
 		cfg:  c,
 		kind: fmt.Sprintf("ssm.Mamba/1 inner=%d states=%d conv=%d", E, N, c.DConv),
 		In:   mk.linear(c.DModel, 2*E, c.Bias),
-		X:    mk.linear(E, R+2*N, false),
+		X:    mk.linear(E, R+2*c.Groups*N, false),
 		Out:  mk.linear(E, c.DModel, c.Bias),
 		Conv: mk.conv(E, c.DConv, !c.NoConvBias, true),
 		// S4D-Real: A_n = −n, for every channel.
@@ -150,12 +154,13 @@ func (m *Mamba) NewState(batch int) *tensor.State {
 func (m *Mamba) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	tensor.Check("ssm.Mamba", "u", u, -1, -1, m.cfg.DModel)
 	st.Check(m.kind, u.Dim(0))
-	E, N, R := m.D.Len(), m.cfg.DState, m.cfg.DtRank
+	E, N, R, G := m.D.Len(), m.cfg.DState, m.cfg.DtRank, m.cfg.Groups
 	xz := m.In.Forward(u)
 	x, z := xz.Narrow(-1, 0, E), xz.Narrow(-1, E, 2*E)
 	x = m.Conv.Forward(x, st.Part(0))
 	dbc := m.X.Forward(x)
-	delta, B, C := dbc.Narrow(-1, 0, R), dbc.Narrow(-1, R, R+N), dbc.Narrow(-1, R+N, R+2*N)
+	groups := func(lo int) *tensor.Tensor { return dbc.Narrow(-1, lo, lo+G*N).Reshape(x.Dim(0), x.Dim(1), G, N) }
+	delta, B, C := dbc.Narrow(-1, 0, R), groups(R), groups(R+G*N)
 	if m.DtNorm != nil {
 		delta, B, C = m.DtNorm.Forward(delta), m.BNorm.Forward(B), m.CNorm.Forward(C)
 	}

@@ -24,6 +24,9 @@ func TestLayers(t *testing.T) {
 	layertest.Run(t, "Mamba", func(seed uint64) nn.Layer {
 		return must(ssm.NewMamba(ssm.MambaConfig{DModel: 10, DState: 5, DtRank: 3, Bias: true, Seed: seed}))
 	}, 10)
+	layertest.Run(t, "Mamba groups", func(seed uint64) nn.Layer {
+		return must(ssm.NewMamba(ssm.MambaConfig{DModel: 6, DState: 4, Groups: 3, Norm: ssm.WeightedNorm, Seed: seed}))
+	}, 6)
 	for name, norm := range map[string]ssm.MambaNorm{"Falcon-Mamba": ssm.PlainNorm, "Jamba": ssm.WeightedNorm} {
 		layertest.Run(t, name, func(seed uint64) nn.Layer {
 			return must(ssm.NewMamba(ssm.MambaConfig{DModel: 6, DState: 5, DtRank: 3, Norm: norm, Seed: seed}))
@@ -53,8 +56,8 @@ func TestLayers(t *testing.T) {
 	for name, c := range map[string]ssm.Mamba3Config{
 		"Mamba3":           {DModel: 8, DState: 6, HeadDim: 4, Groups: 2},
 		"Mamba3 softplus":  {DModel: 6, DState: 4, HeadDim: 3, RopeFraction: 1, SoftplusA: true, OutNorm: true, Bias: true},
-		"Mamba3 MIMO":      {DModel: 6, DState: 6, HeadDim: 3, Groups: 2, Rank: 3},
-		"Mamba3 MIMO norm": {DModel: 6, DState: 4, HeadDim: 3, Rank: 2, RopeFraction: 1, OutNorm: true},
+		"Mamba3 MIMO":      {DModel: 4, DState: 4, HeadDim: 4, Groups: 2, Rank: 3},
+		"Mamba3 MIMO norm": {DModel: 3, DState: 4, HeadDim: 6, Rank: 2, RopeFraction: 1, OutNorm: true},
 	} {
 		layertest.Run(t, name, func(seed uint64) nn.Layer {
 			c.Seed = seed
@@ -139,6 +142,7 @@ func TestBadConfigs(t *testing.T) {
 		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, DtMin: 1, DtMax: 0.5})), "DtMin 1, DtMax 0.5"},
 		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, DtMin: math.NaN()})), "DtMin NaN"},
 		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, Norm: 7})), "Norm 7"},
+		{err(ssm.NewMamba(ssm.MambaConfig{DModel: 8, Groups: 3})), "Groups 3"},
 		{err(ssm.NewMamba2(ssm.Mamba2Config{})), "DModel 0"},
 		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 24})), "HeadDim 64"},
 		{err(ssm.NewMamba2(ssm.Mamba2Config{DModel: 64, Groups: 3})), "Groups 3"},
