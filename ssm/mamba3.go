@@ -48,8 +48,8 @@ func (c Mamba3Config) withDefaults() (Mamba3Config, error) {
 		return c, fmt.Errorf("ssm.Mamba3Config: Groups %d: want a divisor of the %d heads", c.Groups, c.Expand*c.DModel/c.HeadDim)
 	case c.DState < 2 || c.DState > 4096 || c.DState%2 != 0:
 		return c, fmt.Errorf("ssm.Mamba3Config: DState %d: want an even number from 2 to 4096", c.DState)
-	case c.Rank < 0 || c.Rank > 64:
-		return c, fmt.Errorf("ssm.Mamba3Config: Rank %d: want 0 to 64", c.Rank)
+	case c.Rank < 0 || c.Rank > maxRank:
+		return c, fmt.Errorf("ssm.Mamba3Config: Rank %d: want 0 to %d", c.Rank, maxRank)
 	case !(c.RopeFraction > 0 && c.RopeFraction <= 1):
 		return c, fmt.Errorf("ssm.Mamba3Config: RopeFraction %v: want more than 0, at most 1", c.RopeFraction)
 	case !(c.AFloor > 0 && c.AFloor < 1 && c.NormEps > 0 && c.NormEps < 1):

@@ -47,8 +47,8 @@ func Trapezoid(in TrapezoidInput, st *tensor.State, first int) *tensor.Tensor {
 	tensor.Check(op, "CBias", in.CBias, H, R, N)
 	tensor.Check(op, "BBias", in.BBias, H, R, N)
 	tensor.Check(op, "Angles", in.Angles, B, T, H, -1)
-	if A := in.Angles.Dim(3); R == 0 || G == 0 || H%G != 0 || 2*A > N || in.Halves && N%2 != 0 {
-		panic(&tensor.ShapeError{Op: op, Arg: "rank, heads, groups, states, angles", Got: []int{R, H, G, N, A}, Want: "a rank of at least 1, heads a multiple of groups, at most one angle for two states, which Halves makes an even number"})
+	if A := in.Angles.Dim(3); R == 0 || R > maxRank || G == 0 || H%G != 0 || 2*A > N || in.Halves && N%2 != 0 {
+		panic(&tensor.ShapeError{Op: op, Arg: "rank, heads, groups, states, angles", Got: []int{R, H, G, N, A}, Want: "a rank of 1 to 16, heads a multiple of groups, at most one angle for two states, which Halves makes an even number"})
 	}
 	if B*T == 0 {
 		return tensor.Mul(in.X, in.Dt.Reshape(B, T, 1, H, 1))
@@ -95,18 +95,27 @@ func Trapezoid(in TrapezoidInput, st *tensor.State, first int) *tensor.Tensor {
 // missed is what read r of a token lacks when it follows write r: the writes
 // after it, Σ_{q>r} (c_r·b_q) x_q.
 func missed(c, b, x *tensor.Tensor) *tensor.Tensor {
-	s, R := c.Scope(), c.Dim(2)
-	later := s.Floats(R * R)
-	for i := range later {
-		later[i] = 0
-		if i%R > i/R {
-			later[i] = 1
-		}
-	}
+	R := c.Dim(2)
 	heads := func(x *tensor.Tensor) *tensor.Tensor { return tensor.Transpose(x, 2, 3) }
-	score := tensor.Mul(tensor.MatMulT(heads(c), heads(b)), s.From(later, R, R))
+	score := tensor.Mul(tensor.MatMulT(heads(c), heads(b)), c.Scope().From(later[R], R, R))
 	return tensor.Transpose(tensor.MatMul(score, heads(x)), 2, 3)
 }
+
+const maxRank = 16
+
+// later[R], [R, R], is one where the column is greater than the row.
+var later = func() (masks [maxRank + 1][]float32) {
+	for R := range masks {
+		for i := range R * R {
+			one := float32(0)
+			if i%R > i/R {
+				one = 1
+			}
+			masks[R] = append(masks[R], one)
+		}
+	}
+	return masks
+}()
 
 // trapezoidState adds Trapezoid's parts.
 func trapezoidState(st *tensor.State, batch, R, H, N, P, A int) *tensor.State {
