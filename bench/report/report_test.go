@@ -1,0 +1,316 @@
+package main
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/subquad/subquad/bench"
+)
+
+// powersOf are the values of a power law over lengths.
+func powersOf(lengths []int, c, exponent float64) []float64 {
+	y := make([]float64, len(lengths))
+	for i, n := range lengths {
+		y[i] = c * math.Pow(float64(n), exponent)
+	}
+	return y
+}
+
+var lengths = []int{256, 512, 1024, 2048, 4096, 8192}
+
+func TestSlope(t *testing.T) {
+	for _, want := range []float64{-0.5, 0, 1, 2} {
+		if got := slope(lengths, powersOf(lengths, 3, want)); math.Abs(got-want) > 1e-12 {
+			t.Errorf("slope of a power law is %g, want %g", got, want)
+		}
+	}
+	// Only the last four measured points count, and zeros are not measured.
+	y := []float64{1000, 1, 2, 4, 8, 0}
+	if got := slope(lengths, y); math.Abs(got-1) > 1e-12 {
+		t.Errorf("slope without the first and the last is %g, want 1", got)
+	}
+	if got := slope(lengths, make([]float64, len(lengths))); !math.IsNaN(got) {
+		t.Errorf("slope of nothing is %g, want NaN", got)
+	}
+	if got := exponent(lengths, powersOf(lengths, 1, -0.001)); got != "0.00" {
+		t.Errorf("a slope of −0.001 prints as %q, want 0.00", got)
+	}
+}
+
+func TestCross(t *testing.T) {
+	softmax := powersOf(lengths, 0.01, 1) // meets c at 100·c
+	flat := func(c float64) []float64 { return powersOf(lengths, c, 0) }
+	for _, c := range []struct {
+		name   string
+		a      []float64
+		kind   crossKind
+		length float64
+		text   string
+	}{
+		{"between two lengths", flat(30), within, 3000, "3000"},
+		{"at a length", flat(20.48), within, 2048, "2000"},
+		{"from the start", flat(1), below, 256, "below 256"},
+		{"not at all", flat(100), never, 8192, "above 8k"},
+		// One disturbed point far from the crossing must not count as another crossing; this one does, for good.
+		{"the last of several", []float64{1, 1, 100, 10, 10, 10}, within, 0, ""},
+		{"nothing measured", make([]float64, 6), unknown, 0, ""},
+	} {
+		got := cross(lengths, c.a, softmax)
+		if got.kind != c.kind || (c.length > 0 && math.Abs(got.length/c.length-1) > 1e-9) {
+			t.Errorf("%s: %+v, want %v at %g", c.name, got, c.kind, c.length)
+		}
+		if c.text != "" && got.String() != c.text {
+			t.Errorf("%s: printed %q, want %q", c.name, got, c.text)
+		}
+		if c.name == "the last of several" && (got.length < 1024 || got.length > 2048) {
+			t.Errorf("%s: %g, want between 1024 and 2048", c.name, got.length)
+		}
+	}
+	// Lengths at which one of the two was not measured do not count.
+	a, b := flat(30), powersOf(lengths, 0.01, 1)
+	a[5], b[4] = 0, 0
+	if got := cross(lengths, a, b); got.kind != never || got.length != 2048 {
+		t.Errorf("with two lengths left out: %+v, want never, up to 2048", got)
+	}
+}
+
+// example is a result with everything in it.
+func example() *Result {
+	r := &Result{Date: "2026-01-02", CPU: "A <Processor>", Level: "avx512", Cores: 2, Width: 256, Seconds: 61, Lengths: lengths, Depths: []int{1024, 4096},
+		Limits: map[string]Limit{"avx2": {64, 10}, "avx512": {128, 12}, "amx": {128, 12}},
+		Kernels: []KernelResult{{"product 512×3072×768", "avx512", 100, 0.005}, {"product 512×3072×768", "avx2", 50, 0.005}, {"product 512×3072×768, bfloat16", "amx", 800, 0.004},
+			{"exponential", "avx512", 60, 0.3}},
+		Sweeps: []Sweep{{sweepProduct, "avx512", []int{64, 128, 256}, []float64{80, 90, 100}}, {sweepHalf, "amx", []int{64, 128, 256}, []float64{100, 400, 800}}, {sweepConv, "avx2", []int{256, 512, 1024}, []float64{30, 40, 35}}},
+		Peers:  []PeerResult{{"OpenBLAS", "product 1024³, float32", 1, 2000, 1000}, {"OpenBLAS", "product 1024³, float32", 2, 1000, 600}},
+		Models: []ModelResult{{Model: "x.gguf", Threads: 1, Prompt: 512, Gen: 128, PromptRate: 100, GenRate: 20, OurPrompt: 150, OurGen: 25}},
+		Absent: []string{"FFTW (apt install it)"},
+	}
+	add := func(name string, quadratic bool, forward []float64) {
+		l := LayerResult{Name: name, Quadratic: quadratic, Forward: forward, Decode: []float64{10, 11}}
+		for i, v := range forward {
+			l.ForwardAll = append(l.ForwardAll, v/2)
+			train, trainBytes, state := 3*v, 1<<20*(i+1), 64<<10
+			if lengths[i] > 4096 {
+				train, trainBytes = 0, 0
+			}
+			if quadratic {
+				state = 2048 * lengths[i]
+			}
+			l.Train, l.TrainMemory = append(l.Train, train), append(l.TrainMemory, trainBytes)
+			l.State, l.Memory = append(l.State, state), append(l.Memory, 1<<20)
+		}
+		r.Layers = append(r.Layers, l)
+	}
+	add("mamba", false, powersOf(lengths, 20, 0.01))
+	add("rwkv7", false, powersOf(lengths, 30, 0))
+	add("a new layer", false, powersOf(lengths, 2, 0))
+	add("softmax", true, powersOf(lengths, 0.01, 1))
+	return r
+}
+
+func TestJSON(t *testing.T) {
+	r := example()
+	path := filepath.Join(t.TempDir(), "report.json")
+	if err := write(filepath.Dir(path), r, nil); err != nil {
+		t.Fatal(err)
+	}
+	got, err := load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, r) {
+		t.Errorf("read back\n%+v\nwant\n%+v", got, r)
+	}
+	for name, change := range map[string]func(r *Result){
+		"no lengths":       func(r *Result) { r.Lengths = nil },
+		"a value too many": func(r *Result) { r.Layers[1].Forward = append(r.Layers[1].Forward, 1) },
+		"depths":           func(r *Result) { r.Depths = r.Depths[:1] },
+	} {
+		bad := example()
+		change(bad)
+		data, err := json.Marshal(bad)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := load(path); err == nil || !strings.Contains(err.Error(), "want") {
+			t.Errorf("%s: error %v, want one that says what was expected", name, err)
+		}
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	text := string(markdown(example(), example()))
+	for _, want := range []string{
+		"A <Processor>, avx512 instructions, layers of 256 channels.",
+		"than softmax attention of the same width, on one thread and on 2 threads, and its state after 8k tokens. Softmax attention's keys and values take 16 MB there.",
+		"| layer | one thread | 2 threads | state | layer | one thread | 2 threads | state |\n|---|---|---|---|---|---|---|---|\n| Mamba | 2200 | 2200 | 64 kB | a new layer | below 256 | below 256 | 64 kB |\n| RWKV-7 | 3000 | 3000 | 64 kB |  |  |  |  |\n",
+		"| Mamba | 21.1 | 21.3 | 21.4 | 21.6 | 21.7 | 21.9 | 0.01 |",
+		"| product 512×3072×768 | 50.0 | 0.78 | 100 | 0.78 |  |  |",
+		"| product 1024³, float32 | OpenBLAS | 1 | 2.00 | 1.00 | 0.50 |",
+		"| x.gguf | 1 | 100 | 150 | 20.0 | 25.0 |",
+		"Not on this machine: FFTW (apt install it).",
+		"| RWKV-7 | 1.00 | 1.00 |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}
+
+// The page is whole, has every section, escapes what it is given, and its
+// pictures are XML without anything that should have been replaced.
+func TestPage(t *testing.T) {
+	page, err := html(example(), example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(page)
+	for _, want := range []string{"overtakes softmax attention", "A &lt;Processor&gt;", "Memory over length", "at depth", "forward and backward", "Against the earlier run", "under the roof", "against the limit", "elsewhere", "FFTW (apt install it)", remaining, "a new layer", "</html>"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in the page", want)
+		}
+	}
+	for _, bad := range []string{"NaN", "Inf", "#01", markMiddle, markEnd, "http://", "https://", "ZgotmplZ"} {
+		for _, line := range strings.Split(text, "\n") {
+			if strings.Contains(line, bad) && !strings.Contains(line, "xmlns") {
+				t.Errorf("%q in the page: %.200s", bad, line)
+			}
+		}
+	}
+	svgs := regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(text, -1)
+	if len(svgs) < 15 {
+		t.Errorf("%d pictures, want at least 15", len(svgs))
+	}
+	for _, svg := range svgs {
+		d := xml.NewDecoder(strings.NewReader(svg))
+		for {
+			if _, err := d.Token(); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatalf("a picture is no XML: %v\n%.300s", err, svg)
+			}
+		}
+	}
+	for _, use := range regexp.MustCompile(`var\(--[a-z0-9]+\)`).FindAllString(text, -1) {
+		if name := use[4 : len(use)-1]; !strings.Contains(text, name+": #") {
+			t.Fatalf("%s has no colour", name)
+		}
+	}
+}
+
+// A page is made of little too: one layer, short sequences, nothing else.
+func TestSparsePage(t *testing.T) {
+	r := &Result{Level: "portable", Cores: 1, Width: 64, Lengths: []int{256}, Layers: []LayerResult{
+		{Name: "softmax", Quadratic: true, Forward: []float64{1}, ForwardAll: []float64{0}, Train: []float64{0}, State: []int{0}, Memory: []int{0}, TrainMemory: []int{0}, Decode: []float64{}}}}
+	if _, err := html(r, r); err != nil {
+		t.Error(err)
+	}
+	if text := markdown(r, r); len(text) == 0 {
+		t.Error("no Markdown")
+	}
+}
+
+func TestSpread(t *testing.T) {
+	for _, c := range []struct{ at, want []float64 }{
+		{[]float64{10, 50, 90}, []float64{10, 50, 90}},
+		{[]float64{50, 50, 50}, []float64{40, 50, 60}},
+		{[]float64{0, 1, 2, 50}, []float64{0, 10, 20, 50}},
+		{[]float64{96, 99, 100}, []float64{80, 90, 100}},
+		{[]float64{44, 46, 58}, []float64{39.333333333333336, 49.333333333333336, 59.333333333333336}},
+	} {
+		if got := spread(c.at, 10, 0, 100); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("spread(%v) is %v, want %v", c.at, got, c.want)
+		}
+	}
+}
+
+func TestLlama(t *testing.T) {
+	data, err := os.ReadFile("testdata/llama-bench.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := parseLlama(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ModelResult{Model: "qwen2 7B Q4_K - Medium", Threads: 8, Prompt: 512, Gen: 128, PromptRate: 7237.21, GenRate: 120.178}
+	if m != want {
+		t.Errorf("%+v, want %+v", m, want)
+	}
+	for _, bad := range []string{"", "error: failed to load model", "[]", `[{"n_prompt": 512, "n_gen": 0, "avg_ts": 1}]`} {
+		if _, err := parseLlama([]byte(bad)); err == nil {
+			t.Errorf("no error for %q", bad)
+		}
+	}
+}
+
+func TestPeerOutput(t *testing.T) {
+	times, version := parse("version 2.1\nmatmul-f32-1x2x3 12.5\nsome warning of a library\nconv-4096 nan\nconv-8 1e3\n")
+	if want := map[string]float64{"matmul-f32-1x2x3": 12.5, "conv-8": 1000}; version != "2.1" || !reflect.DeepEqual(times, want) {
+		t.Errorf("%v, %q; want %v, 2.1", times, version, want)
+	}
+	for _, w := range works() {
+		found := false
+		for _, source := range []string{"openblas.c", "fftw.c", "pytorch.py"} {
+			code, err := peerSources.ReadFile("peers/" + source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kind, _, _ := strings.Cut(w.key, "-")
+			found = found || strings.Contains(string(code), kind+"-")
+		}
+		if !found {
+			t.Errorf("no peer does %s", w.key)
+		}
+	}
+}
+
+// Every layer has a name for readers and a family.
+func TestNames(t *testing.T) {
+	for _, k := range bench.Kinds {
+		if _, ok := names[k.Name]; !ok {
+			t.Errorf("layer %s has no name: give it one in names", k.Name)
+		}
+	}
+}
+
+// A run of one layer over short sequences fills in all that it promises.
+func TestMeasure(t *testing.T) {
+	was := []any{*longest, *duration, *kernel, *peers, *width}
+	defer func() {
+		*longest, *duration, *kernel, *peers, *width = was[0].(int), was[1].(time.Duration), was[2].(bool), was[3].(bool), was[4].(int)
+	}()
+	*longest, *duration, *kernel, *peers, *width = 1024, 0, false, false, 64
+	r, err := measure(regexp.MustCompile("^hgrn$"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Layers) != 2 || r.Layers[0].Name != "hgrn" || !r.Layers[1].Quadratic {
+		t.Fatalf("layers %+v, want hgrn and softmax", r.Layers)
+	}
+	for _, l := range r.Layers {
+		for i, n := range r.Lengths {
+			if l.Forward[i] <= 0 || l.Train[i] <= 0 || l.State[i] <= 0 || l.Memory[i] <= 0 || l.TrainMemory[i] <= 0 || (r.Cores > 1 && l.ForwardAll[i] <= 0) {
+				t.Errorf("%s at %d tokens: %+v, want something everywhere", l.Name, n, l)
+			}
+		}
+		if len(l.Decode) != 1 || l.Decode[0] <= 0 {
+			t.Errorf("%s: %v a single token, want one time", l.Name, l.Decode)
+		}
+	}
+	if _, err := html(r, nil); err != nil {
+		t.Error(err)
+	}
+}
