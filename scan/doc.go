@@ -23,5 +23,8 @@
 // States and decays are float32. A factor e^g near 1 is rounded by up to 3e-8
 // a token, so that what is remembered over n = 1/(1−e^g) tokens is right to
 // about 3e-8·n of its size: 3e-6 for a hundred tokens, 3e-3 for a hundred
-// thousand (TestMillionTokens). Decays may be as strong as they like, −Inf included.
+// thousand (TestMillionTokens). Decays may be as strong as they like, −Inf
+// included, and lengths may be 0 and 1 (TestMatrixExtremes, TestOtherExtremes).
+// Matrix's products over chunks multiply keys by up to e^60, so keys must stay
+// below 1e12 there; Mode Recurrent has no such bound (TestEdges).
 package scan

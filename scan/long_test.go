@@ -74,3 +74,120 @@ func TestMillionTokens(t *testing.T) {
 		}
 	}
 }
+
+// A million tokens of the other recurrences, with factors that keep almost
+// everything: states are those of float64, which rounds nothing to speak of.
+func TestMillionTokensOfOthers(t *testing.T) {
+	const T, piece = 1_000_000, 50_000
+	r := noise{rand.New(rand.NewPCG(8, 9))}
+	s := tensor.NewScope(tensor.Workers(1))
+	part := func(shape ...int) *tensor.Part { return tensor.NewState("test", 1).Add("s", tensor.New(shape...)).Part(0) }
+	// run feeds pieces of x [1, piece, width] and compares the parts with what each token made of want.
+	run := func(name string, width int, tol float64, parts []*tensor.Part, want []float64, call func(x *tensor.Tensor), token func(x []float32)) {
+		for lo := 0; lo < T; lo += piece {
+			s.Reset()
+			x := r.normal(1, 1, piece, width)
+			call(tensor.Enter(s, x))
+			for i := range piece {
+				token(x.Data()[i*width:][:width])
+			}
+		}
+		var got []float64
+		for _, p := range parts {
+			got = append(got, p.Value.Float64s()...)
+		}
+		if e := gradcheck.Difference(got, want); !(e <= tol) {
+			t.Errorf("%s: the state is off by %.2g, tolerance %g", name, e, tol)
+		} else {
+			t.Logf("%s: %.1e", name, e)
+		}
+	}
+	each := func(x *tensor.Tensor, i int) *tensor.Tensor { return x.Narrow(2, i, i+1) }
+
+	// x and B of one channel with two states: one keeps for 1e5 tokens, one for 100.
+	h, step := make([]float64, 2), float32(1e-3)
+	A, p := tensor.From([]float32{-1e-2, -10}, 1, 2), part(1, 2, 1)
+	dt := r.uniform(1, 1, 1, piece, 1)
+	for i := range dt.Data() {
+		dt.Data()[i] = step
+	}
+	run("Selective", 3, 3e-3, []*tensor.Part{p}, h, func(x *tensor.Tensor) {
+		scan.Selective(each(x, 0), dt, A, x.Narrow(2, 1, 3), x.Narrow(2, 1, 3), nil, p)
+	}, func(x []float32) {
+		for n := range h {
+			h[n] = math.Exp(float64(step)*float64(A.Data()[n]))*h[n] + float64(step)*float64(x[0])*float64(x[1+n])
+		}
+	})
+
+	a := []float32{1, 1 - 1e-5, -1 + 1e-5}
+	keep, p2 := tensor.New(1, piece, 3), part(1, 3)
+	for i := range keep.Data() {
+		keep.Data()[i] = a[i%3]
+	}
+	h2 := make([]float64, 3)
+	run("Diagonal", 3, 1e-4, []*tensor.Part{p2}, h2, func(x *tensor.Tensor) { scan.Diagonal(tensor.Enter(s, keep), x, p2) }, func(x []float32) {
+		for i := range h2 {
+			h2[i] = float64(a[i])*h2[i] + float64(x[i])
+		}
+	})
+
+	// Two modes that turn, just within the unit circle.
+	z := make([]complex128, 2)
+	lambda := tensor.New(2, 2, 1)
+	for i, angle := range []float64{0.01, 2} {
+		sin, cos := math.Sincos(angle)
+		lambda.Data()[i], lambda.Data()[2+i] = float32((1-1e-5)*cos), float32((1-1e-5)*sin)
+	}
+	one := tensor.From([]float32{1, 1, 0, 0}, 2, 2, 1)
+	re, im := part(1, 2, 1), part(1, 2, 1)
+	h3 := make([]float64, 4)
+	run("ComplexDiagonal", 1, 1e-4, []*tensor.Part{re, im}, h3, func(x *tensor.Tensor) { scan.ComplexDiagonal(x, lambda, one, one, nil, re, im) }, func(x []float32) {
+		for n := range z {
+			z[n] = complex(float64(lambda.Data()[n]), float64(lambda.Data()[2+n]))*z[n] + complex(float64(x[0]), 0)
+			h3[n], h3[2+n] = real(z[n]), imag(z[n])
+		}
+	})
+
+	// Averages over 1e5 tokens, of keys that grow: num/den, whatever the shift.
+	w, u := tensor.From([]float32{-1e-5}, 1), tensor.From([]float32{0}, 1)
+	num, den, top := part(1, 1), part(1, 1), part(1, 1)
+	top.Value.Data()[0] = -1e38
+	var n64, d64 float64
+	mean := make([]float64, 1)
+	ratio := part(1, 1)
+	run("WKV4", 2, 1e-3, []*tensor.Part{ratio}, mean, func(x *tensor.Tensor) {
+		scan.WKV4(w, u, each(x, 0), each(x, 1), num, den, top)
+		ratio.Value.Data()[0] = num.Value.Data()[0] / den.Value.Data()[0]
+	}, func(x []float32) {
+		d, e := math.Exp(float64(w.Data()[0])), math.Exp(float64(x[0]))
+		n64, d64 = d*n64+e*float64(x[1]), d*d64+e
+		mean[0] = n64 / d64
+	})
+}
+
+// What float32 has room for, as the package's page says: products over chunks
+// multiply keys by up to e^60, the recurrence does not.
+func TestEdges(t *testing.T) {
+	const T, K, V = 64, 2, 3
+	r := noise{rand.New(rand.NewPCG(9, 9))}
+	run := func(size float64, mode scan.Mode) float64 {
+		in := scan.MatrixInput{Q: r.normal(1, 1, T, 1, K), K: r.normal(size, 1, T, 1, K), V: r.normal(1, 1, T, 1, V), LogDecay: r.uniform(-0.9, -0.9, 1, T, 1), Mode: mode, ChunkSize: T}
+		call := func(s *tensor.Scope) []float64 {
+			p := in
+			p.Q, p.K, p.V, p.LogDecay = tensor.Enter(s, in.Q), tensor.Enter(s, in.K), tensor.Enter(s, in.V), tensor.Enter(s, in.LogDecay)
+			return scan.Matrix(p, nil).Float64s()
+		}
+		return gradcheck.Difference(call(tensor.NewScope()), call(tensor.NewScope(tensor.Float64())))
+	}
+	eachLevel(t, func(t *testing.T) {
+		for _, c := range []struct {
+			size  float64
+			mode  scan.Mode
+			right bool
+		}{{1e30, scan.Recurrent, true}, {1e10, scan.Chunked, true}, {1e18, scan.Chunked, false}} {
+			if e := run(c.size, c.mode); (e <= 5e-6) != c.right {
+				t.Errorf("keys of %g, %v: off by %.2g", c.size, c.mode, e)
+			}
+		}
+	})
+}
