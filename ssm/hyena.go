@@ -61,6 +61,9 @@ func (c HyenaConfig) withDefaults() (HyenaConfig, error) {
 // multiply-adds a channel on average (fft.Online: its Due says which step is a
 // long one). The state is 3P+6 floats a channel for a sequence, P the power of two from L on.
 // Distill makes a layer of it whose state and steps do not grow with L.
+//
+// Sines within sines make noise of roundings: float32's outputs are right to
+// 1e-6 at the default frequency, to 1e-4 at 30 and to 3e-3 at 100 (TestHyenaFrequencies).
 type Hyena struct {
 	cfg     HyenaConfig
 	kind    string
