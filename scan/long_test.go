@@ -81,7 +81,9 @@ func TestMillionTokensOfOthers(t *testing.T) {
 	const T, piece = 1_000_000, 50_000
 	r := noise{rand.New(rand.NewPCG(8, 9))}
 	s := tensor.NewScope(tensor.Workers(1))
-	part := func(shape ...int) *tensor.Part { return tensor.NewState("test", 1).Add("s", tensor.New(shape...)).Part(0) }
+	part := func(shape ...int) *tensor.Part {
+		return tensor.NewState("test", 1).Add("s", tensor.New(shape...)).Part(0)
+	}
 	// run feeds pieces of x [1, piece, width] and compares the parts with what each token made of want.
 	run := func(name string, width int, tol float64, parts []*tensor.Part, want []float64, call func(x *tensor.Tensor), token func(x []float32)) {
 		for lo := 0; lo < T; lo += piece {
