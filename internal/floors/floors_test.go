@@ -29,7 +29,7 @@ var floors = [][]string{
 	{"ssm", "rwkv", "linattn"},
 	{"lm", "train"},
 	{"bench"},
-	{"examples/*", "bench/*", "hw/cmd/*", "internal/asmgen", "internal/floors", "internal/golden"},
+	{"examples/*", "bench/*", "hw/cmd/*", "internal/asmgen", "internal/doccheck", "internal/floors", "internal/golden"},
 }
 
 // drawing is for the programs that draw plots.

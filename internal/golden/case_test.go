@@ -13,11 +13,12 @@ import (
 
 // A refCase is one file of reference vectors.
 type refCase struct {
-	name  string
-	file  *checkpoint.File
-	Op    string         `json:"op"`
-	Hyper map[string]any `json:"hyper"`
-	Noise map[string]any `json:"f32_vs_f64"` // error of the reference's own float32 run, by tensor
+	name   string
+	file   *checkpoint.File
+	Op     string         `json:"op"`
+	Hyper  map[string]any `json:"hyper"`
+	Source string         `json:"source"`     // repository:file#name
+	Noise  map[string]any `json:"f32_vs_f64"` // error of the reference's own float32 run, by tensor
 }
 
 var bareNaN = regexp.MustCompile(`([:\[,]\s*)NaN\b`)

@@ -37,7 +37,29 @@ func folder() string {
 }
 
 func TestGoldens(t *testing.T) {
-	dir := folder()
+	var ok, failed, absent int
+	everyCase(t, folder(), func(c *refCase, r *result) {
+		switch {
+		case r == nil:
+			absent++
+			fmt.Printf("%s missing\n", c.name)
+		case len(r.bad) > 0:
+			failed++
+			fmt.Printf("%s FAIL %s\n", c.name, r)
+			slices.Sort(r.bad)
+			t.Errorf("%s: %s", c.name, strings.Join(slices.Compact(r.bad), "; "))
+		default:
+			ok++
+			fmt.Printf("%s ok %s\n", c.name, r)
+		}
+	})
+	fmt.Printf("golden: %d ok, %d failed, %d missing\n", ok, failed, absent)
+}
+
+// everyCase runs every case of a folder and reports it, a case that nothing
+// answers with a nil result.
+func everyCase(t *testing.T, dir string, report func(c *refCase, r *result)) {
+	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*.safetensors"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no reference vectors in %s (%v)", dir, err)
@@ -46,28 +68,11 @@ func TestGoldens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ok, failed, absent int
-	report := func(name string, r *result, isMissing bool) {
-		switch {
-		case isMissing:
-			absent++
-			fmt.Printf("%s missing\n", name)
-		case len(r.bad) > 0:
-			failed++
-			fmt.Printf("%s FAIL %s\n", name, r)
-			slices.Sort(r.bad)
-			t.Errorf("%s: %s", name, strings.Join(slices.Compact(r.bad), "; "))
-		default:
-			ok++
-			fmt.Printf("%s ok %s\n", name, r)
-		}
-	}
 	for _, path := range files {
 		name := strings.TrimSuffix(filepath.Base(path), ".safetensors")
 		c, err := openCase(name, path)
 		if err != nil {
 			t.Errorf("%v", err)
-			failed++
 			continue
 		}
 		bind := operators[c.Op]
@@ -81,12 +86,12 @@ func TestGoldens(t *testing.T) {
 		switch {
 		case bind != nil:
 			r := safely(func() result { return bind(c).run() })
-			report(name, &r, false)
+			report(c, &r)
 		case direct[c.Op] != nil:
 			r := safely(func() result { return direct[c.Op](c) })
-			report(name, &r, false)
+			report(c, &r)
 		default:
-			report(name, nil, true)
+			report(c, nil)
 		}
 		c.file.Close()
 	}
@@ -95,13 +100,12 @@ func TestGoldens(t *testing.T) {
 		folder := filepath.Dir(path)
 		name := filepath.Base(folder)
 		if _, err := os.Stat(filepath.Join(folder, "golden.safetensors")); err != nil {
-			report(name, nil, true) // a training trajectory
+			report(&refCase{name: name}, nil) // a training trajectory
 			continue
 		}
 		c, err := openCase(name, filepath.Join(folder, "golden.safetensors"))
 		if err != nil {
 			t.Errorf("%v", err)
-			failed++
 			continue
 		}
 		// Models from two libraries share an op: these go by their folder.
@@ -114,14 +118,13 @@ func TestGoldens(t *testing.T) {
 			t.Errorf("%s: op %q: bound %v, and listed as missing alike", name, op, run != nil)
 		}
 		if run == nil {
-			report(name, nil, true)
+			report(c, nil)
 		} else {
 			r := safely(func() result { return run(c, folder) })
-			report(name, &r, false)
+			report(c, &r)
 		}
 		c.file.Close()
 	}
-	fmt.Printf("golden: %d ok, %d failed, %d missing\n", ok, failed, absent)
 }
 
 // safely turns a panic into a failed case, so that the others still run.

@@ -1,0 +1,28 @@
+// Package doccheck keeps the written pages true. It has tests only:
+//
+//	go test ./internal/doccheck
+//
+// reads README.md, CHANGELOG.md, docs/*.md and every other Markdown file outside testdata.
+//
+// # Code
+//
+// Every block marked go compiles. A block that begins with "package" is a file
+// of its own, and a program is linked too. Any other is a piece of a file: declarations,
+// or else the statements of a function. It needs no imports: a package
+// that it names is imported for it (this module's own, and the standard
+// library's that codeImports lists), and a variable that it does not use is no error. What
+// the text around a piece has introduced stands in a comment before the block,
+// which a reader of the page does not see:
+//
+//	<!-- go: var layer subquad.Layer; var data []float32 -->
+//
+// # Links
+//
+// A link to something in the repository leads to a file or folder that exists, and its
+// #anchor to a heading. A link to a Go file whose text is a name in backticks leads to
+// the file that declares that name:
+//
+//	[`TestFloors`](../internal/floors/floors_test.go)
+//
+// Every promise of docs/promises.md has such links to tests.
+package doccheck
