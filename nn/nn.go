@@ -1,9 +1,3 @@
-// Package nn has what the families of layers share: parameters and their
-// initialisation, Linear, Embedding, norms, the short causal convolution,
-// token shift, rotary positions and gated MLPs.
-//
-// A weight has the shape that PyTorch gives it, so that checkpoints load
-// without change: a Linear's is [out, in].
 package nn
 
 import (

@@ -261,18 +261,3 @@ func TestParams(t *testing.T) {
 		t.Error("a seed does not give the same weights")
 	}
 }
-
-func ExampleLinear() {
-	l := &nn.Linear{Weight: tensor.From([]float32{1, 2, 3, 4}, 2, 2)}
-	fmt.Println(l.Forward(tensor.From([]float32{1, 10}, 1, 1, 2)).Data())
-	// Output: [21 43]
-}
-
-func ExampleTokenShift() {
-	state := tensor.NewState("shift", 1).Add("x", tensor.New(1, 1))
-	fmt.Println(nn.TokenShift(tensor.From([]float32{1, 2, 3}, 1, 3, 1), state.Part(0)).Data())
-	fmt.Println(nn.TokenShift(tensor.From([]float32{4}, 1, 1, 1), state.Part(0)).Data()) // goes on
-	// Output:
-	// [0 1 2]
-	// [3]
-}

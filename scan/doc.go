@@ -5,8 +5,16 @@
 //	Matrix           S ← diag(e^g) S + b (aᵀS) + k vᵀ,  o = Sᵀ q    linear attention, RetNet, GLA, Mamba-2, delta rules, RWKV-5 to 7
 //	Selective        h ← e^{Δ A} h + Δ B x,  y = C h + D x          Mamba
 //	Diagonal         h ← a h + b                                    HGRN, RG-LRU, minGRU
-//	ComplexDiagonal  h ← a h + u,  y = Re Σ c h                     S4D, S5, LRU
+//	ComplexDiagonal  h ← a h + u,  y = Re Σ c h                     S4D, DSS, H3, Hyena's modes
 //	WKV4             Σ e^{…+k} v / Σ e^{…+k}                        RWKV-4
+//
+// A layer calls the first of these that its recurrence fits: Matrix where a
+// state is a matrix that tokens write by outer products and read by a query,
+// the others where each number of the state goes its own way. A token costs, in
+// multiply-adds, 2 to 5 for each number of a matrix (K·V a head), 3 and an
+// exponential for each of Selective's states, 8 for each complex mode, a few
+// exponentials a channel for WKV4; memory is the inputs' and the outputs', never
+// a state for each token. go test -bench 'Selective|RWKV7|SSD|GLA' ./bench measures them.
 //
 // Each has a plain form, which reads like the equation and is what a Float64
 // scope computes, and a fast one on kernels that keep the state in registers

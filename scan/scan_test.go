@@ -266,19 +266,3 @@ func TestMisuse(t *testing.T) {
 		}()
 	}
 }
-
-func ExampleMatrix() {
-	// Linear attention: the state is Σ k vᵀ, the output its product with q.
-	q := tensor.From([]float32{1, 0, 0, 1}, 1, 2, 1, 2)
-	k := tensor.From([]float32{1, 1, 0, 1}, 1, 2, 1, 2)
-	v := tensor.From([]float32{10, 1}, 1, 2, 1, 1)
-	fmt.Println(scan.Matrix(scan.MatrixInput{Q: q, K: k, V: v}, nil).Data())
-	// Output: [10 11]
-}
-
-func ExampleDiagonal() {
-	half := tensor.From([]float32{0.5, 0.5, 0.5}, 1, 3, 1)
-	one := tensor.From([]float32{1, 1, 1}, 1, 3, 1)
-	fmt.Println(scan.Diagonal(half, one, nil).Data())
-	// Output: [1 1.5 1.75]
-}

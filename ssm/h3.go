@@ -124,6 +124,7 @@ type DSSConfig struct {
 // NewDSS makes a diagonal state space layer in the form DSS-EXP
 // (ag1988/dss, arXiv 2203.14343): the kernel Σ C (e^{λΔ} − 1)/λ e^{lλΔ}, which is
 // S4D's with zero-order hold, B starting as 1, from the eigenvalues of HiPPO-LegS.
+// State and cost are S4D's: DModel·DState floats, 4·DModel·DState multiply-adds a token.
 func NewDSS(c DSSConfig) (*S4D, error) {
 	l, err := NewS4D(S4DConfig{DModel: c.DModel, DState: c.DState, Init: S4DLegS, Discretization: ZOH, DtMin: c.DtMin, DtMax: c.DtMax, Seed: c.Seed})
 	if err != nil {

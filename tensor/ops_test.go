@@ -393,26 +393,3 @@ func TestRecording(t *testing.T) {
 		t.Error("a scope that does not record records")
 	}
 }
-
-func Example() {
-	x := tensor.From([]float32{1, 2, 3, 4}, 2, 2)
-	w := tensor.From([]float32{1, 0, 1, 1}, 2, 2).Track() // a Linear's weight: [out, in]
-	s := tensor.NewScope(tensor.Record())
-	loss := tensor.SumAll(tensor.Square(tensor.MatMulT(tensor.Enter(s, x), w)))
-	s.Backward(loss)
-	fmt.Println(loss.At(), w.Grad().Data())
-	// Output: 68 [20 28 48 68]
-}
-
-func ExampleScope_Reset() {
-	s := tensor.NewScope()
-	for range 3 { // the second and third round allocate nothing
-		s.Reset()
-		y := tensor.Add(s.From([]float32{1, 2}, 2), s.From([]float32{10, 20}, 2))
-		fmt.Println(y.Data())
-	}
-	// Output:
-	// [11 22]
-	// [11 22]
-	// [11 22]
-}

@@ -2,7 +2,6 @@ package tensor_test
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -137,12 +136,4 @@ func FuzzState(f *testing.F) {
 			t.Errorf("an accepted state is encoded differently (%v)", err)
 		}
 	})
-}
-
-func ExampleState_Clone() {
-	st := tensor.NewState("counter", 1).Add("n", tensor.New(1, 1))
-	fork := st.Clone()
-	fork.Parts[0].Value.Data()[0]++
-	fmt.Println(st.Parts[0].Value.Data(), fork.Parts[0].Value.Data())
-	// Output: [0] [1]
 }
