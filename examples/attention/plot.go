@@ -84,7 +84,7 @@ func picture(list []*reader, lengths []int, table [][]float64) ([]byte, error) {
 		p.Add(l)
 		legend.Add(r.name, l)
 	}
-	const width, height, side = 9.5 * vg.Inch, 4 * vg.Inch, 3.4 * vg.Inch
+	const width, height, side = 10 * vg.Inch, 4 * vg.Inch, 3.9 * vg.Inch
 	c := vgsvg.New(width, height)
 	all := draw.New(c)
 	all.SetColor(color.White)
