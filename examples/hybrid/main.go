@@ -3,7 +3,7 @@
 // stays as large as it was, and the last token takes as long as the first.
 //
 //	go run ./examples/hybrid
-//	go run ./examples/hybrid -tokens 4000000 -width 128 -window 256
+//	go run ./examples/hybrid -tokens 100000 -width 128 -window 256 -depth 4
 package main
 
 import (
