@@ -28,6 +28,23 @@
 //	s.Backward(tensor.MeanAll(tensor.Square(y)))   // gradients: layer.Params()[i].Grad()
 //	s.Reset()
 //
+// Results live in their scope until its Reset. A layer's weights are only read
+// by Forward, so that one layer serves many goroutines, each with a scope and a
+// state of its own; inside a call, work is shared over the cores, with the same
+// bits for any number of them.
+//
+// # Where to begin
+//
+// To run a language model, begin with lm. To put a layer into a program of your
+// own, begin with the family: each layer's page has its equation, its paper,
+// the size of its state and the cost of a token; bench and its report measure
+// them side by side. To write a layer, begin with examples/newlayer and
+// docs/newlayer.md.
+//
+// What is promised, and the tests that keep it, is in docs/promises.md; every
+// layer's measured error in docs/numerics.md; names and papers in
+// docs/glossary.md.
+//
 // # Where things are
 //
 //	ssm, rwkv, linattn   the families of layers

@@ -11,4 +11,14 @@
 // peak-frac: the fraction of what the same core, in the same run, at the same
 // level, does when it only multiplies and adds (MatMul) or only reads memory
 // (MatVec). Machines are shared and noisy: compare ratios of one run.
+//
+// Layers run on one core too, at the level in use. Forward is a whole sequence
+// (µs/token: flat over n= for all but softmax attention), Decode one token
+// after a thousand. Some of them:
+//
+//	go test -bench 'Forward/layer=(mamba|softmax)/' ./bench
+//	go test -bench 'Decode/layer=rwkv7' -count 6 ./bench | tee new.txt    # for benchstat
+//	SUBQUAD_HW=avx2 go test -count 1 -bench MatMul ./bench
+//
+// A layer is compared as soon as Kinds lists it.
 package bench

@@ -7,14 +7,15 @@ import (
 	"github.com/subquad/subquad/ssm"
 )
 
-// A Kind is a layer that is compared.
+// A Kind is a layer that is compared, at the defaults of its configuration.
 type Kind struct {
-	Name      string
-	Quadratic bool // time grows with the square of the length
-	New       func(width int) (nn.Layer, error)
+	Name      string                            // in benchmarks, the report and docs/numerics.md
+	Quadratic bool                              // time grows with the square of the length
+	New       func(width int) (nn.Layer, error) // of width channels
 }
 
-// Kinds are all layers, softmax attention last.
+// Kinds are all layers, softmax attention last. One line here puts a layer into
+// every benchmark, the report and the table of errors.
 var Kinds = []Kind{
 	{Name: "s4", New: func(d int) (nn.Layer, error) { return ssm.NewS4(ssm.S4Config{DModel: d}) }},
 	{Name: "s4d", New: func(d int) (nn.Layer, error) { return ssm.NewS4D(ssm.S4DConfig{DModel: d}) }},

@@ -8,6 +8,10 @@
 // asked for at start where the processor has them and the cap allows them, and
 // a product that comes out right. `go run ./hw/cmd/hwinfo` prints all of it.
 //
+// A program that uses layers needs nothing from here: the choice is made before
+// main runs. Set is for comparing levels, Info for printing what a measurement
+// ran on, OnLevel and Supports for packages that have kernels.
+//
 // Parallel is the loop that everything above uses: no pool, no state, and
 // results that do not depend on the number of workers.
 package hw

@@ -10,6 +10,7 @@ import (
 
 // A Level names a set of instructions that kernels may use. Levels of one
 // architecture are ordered: a stronger level has all that a weaker one has.
+// Results of two levels differ in rounding.
 type Level uint8
 
 const (
@@ -17,7 +18,7 @@ const (
 	NEON                  // arm64 Advanced SIMD
 	AVX2                  // amd64 AVX2 with FMA and F16C
 	AVX512                // amd64 AVX-512 F, BW, VL, DQ
-	AMX                   // AVX-512 and the bfloat16 and int8 tiles
+	AMX                   // AVX-512 and the bfloat16 and int8 tiles of Intel's processors since Sapphire Rapids
 )
 
 var levelNames = [...]string{"portable", "neon", "avx2", "avx512", "amx"}
@@ -87,7 +88,7 @@ func WhyNot() string { return state.why }
 // also printed once to standard error and otherwise changes nothing.
 func Err() error { return state.err }
 
-// Current is the level that kernels use now.
+// Current is the level that kernels use now. It takes a lock: kernels use OnLevel.
 func Current() Level {
 	state.Lock()
 	defer state.Unlock()
@@ -99,8 +100,10 @@ func Current() Level {
 // have to be asked.
 func Levels() []Level { return slices.Clone(state.levels) }
 
-// Set chooses the level for the whole program. It is meant for start-up, tests
-// and benchmarks: it must not run while another goroutine computes.
+// Set chooses the level for the whole program; one that Levels does not list is
+// an error and changes nothing. It is meant for start-up, tests and benchmarks:
+// it must not run while another goroutine computes. Scopes, states and weights
+// made before remain good.
 func Set(l Level) error {
 	if !slices.Contains(state.levels, l) {
 		return fmt.Errorf("hw: this machine cannot run level %s, it has %v", l, state.levels)

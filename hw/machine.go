@@ -53,7 +53,8 @@ type Machine struct {
 	Features []Feature // those that this package names
 }
 
-// Info describes the processor that the program runs on.
+// Info describes the processor that the program runs on: what CPUID says, and
+// on Linux /sys where it says nothing. The first call asks, the others copy.
 func Info() Machine {
 	m := machine()
 	m.Features = slices.Clone(m.Features)

@@ -106,7 +106,9 @@ const MinTask = 50_000
 
 // Tasks says into how many tasks to cut n equal items of ns nanoseconds each
 // for workers goroutines (<= 0: GOMAXPROCS): 1 when the whole is too short to
-// share, and never more than n or four for each worker.
+// share, and never more than n or four for each worker. ns is an estimate, good
+// to a factor of two or so; it may decide only how work is shared, never what
+// is computed.
 func Tasks(workers, n int, ns float64) int {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
@@ -122,8 +124,8 @@ func Tasks(workers, n int, ns float64) int {
 	return most
 }
 
-// Range is task i's share of n items cut into tasks pieces: the first n%tasks
-// pieces have one item more than the others.
+// Range is task i's share of n items cut into tasks pieces, items lo ≤ k < hi:
+// the first n%tasks pieces have one item more than the others.
 func Range(i, tasks, n int) (lo, hi int) {
 	size, more := n/tasks, n%tasks
 	return i*size + min(i, more), (i+1)*size + min(i+1, more)

@@ -24,8 +24,9 @@ func openCheckpoint(path string) (*checkpoint.File, error) {
 	return checkpoint.Open(path)
 }
 
-// Save writes the model's weights as a float32 safetensors file under the
-// names that they were loaded by. A write that fails leaves an old file whole.
+// Save writes the model's weights as a float32 safetensors file under the names
+// that they were loaded by; it writes no config.json. A write that fails leaves
+// an old file whole.
 func (m *Model) Save(path string) error {
 	var tensors []checkpoint.Tensor
 	for _, p := range m.Params() {
@@ -35,7 +36,11 @@ func (m *Model) Save(path string) error {
 }
 
 // Load loads a model from a folder with a Hugging Face config.json and
-// safetensors beside it, or from an RWKV checkpoint (see LoadRWKV).
+// safetensors beside it, or from an RWKV checkpoint (see LoadRWKV). The
+// package's page lists the types. Weights are read into memory as float32,
+// whatever the file holds; NaN and infinities among them are an error, as is a
+// tensor that is missing, unknown or of another shape than the configuration
+// says.
 func Load(path string) (*Model, error) {
 	config, err := os.ReadFile(filepath.Join(path, "config.json"))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {

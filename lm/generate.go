@@ -10,13 +10,13 @@ import (
 	"github.com/subquad/subquad/tensor"
 )
 
-// Options say how Generate goes on.
+// Options say how Generate goes on. The zero value is greedy and ends only with ctx.
 type Options struct {
 	MaxTokens int      // tokens to generate; 0 means until ctx ends or a stop token comes
 	Stop      []int    // ids that end generation; they are not yielded
-	Sampler   *Sampler // nil means greedy
+	Sampler   *Sampler // nil means greedy; it keeps its random numbers' place from call to call
 	Workers   int      // bound on goroutines; 0 means GOMAXPROCS for prompts and 1 for single tokens
-	Chunk     int      // prompt tokens read at a time; 0 means 256
+	Chunk     int      // prompt tokens read at a time, which bounds memory; 0 means 256
 }
 
 // Generate continues prompt, token by token. st is the state of one sequence,

@@ -12,7 +12,7 @@ import (
 // Its weights are not changed by Forward, so one model serves many goroutines,
 // each with a scope and a state of its own.
 type Model struct {
-	Arch      string // "rwkv4", "rwkv7", or model_type of a Hugging Face configuration
+	Arch      string // "rwkv4" to "rwkv7", or model_type of a Hugging Face configuration
 	Embedding *nn.Embedding
 	First     *nn.LayerNorm // on the embeddings; nil for none
 	Blocks    []Block
@@ -23,7 +23,7 @@ type Model struct {
 	names names
 }
 
-// A Map works on each token alone: a norm, an MLP.
+// A Map works on each token alone and has no state: a norm, an MLP.
 type Map interface {
 	Forward(x *tensor.Tensor) *tensor.Tensor
 	Params() nn.Params
@@ -34,7 +34,8 @@ type names struct{ embedding, blocks, norm, head string }
 
 var blinkDL = names{"emb", "blocks", "ln_out", "head"}
 
-// A Block is one layer of a model, residual connections included.
+// A Block is one layer of a model, residual connections included. Only this
+// package makes them: New and NewRWKV, and the loaders.
 type Block interface {
 	Params() nn.Params
 	NewState(batch int) *tensor.State
@@ -44,11 +45,13 @@ type Block interface {
 	forward(x, first *tensor.Tensor, st *tensor.State) (y, first2 *tensor.Tensor)
 }
 
-// Vocab is the number of ids.
+// Vocab is the number of ids; ids are 0 to Vocab()−1.
 func (m *Model) Vocab() int { return m.Embedding.Weight.Dim(0) }
 
-// NewState is the state of batch sequences that have seen nothing. It serves
-// this model's sizes, not its weights.
+// NewState is the state of batch sequences that have seen nothing, for Forward,
+// Last and Hidden; Generate takes one of a single sequence. It serves this
+// model's sizes, not its weights: models of the same sizes accept each other's
+// states.
 func (m *Model) NewState(batch int) *tensor.State {
 	st := tensor.NewState(m.kind, batch)
 	for _, b := range m.Blocks {
@@ -79,7 +82,10 @@ func (m *Model) checkIDs(ids [][]int, st *tensor.State) (length int, err error) 
 }
 
 // Hidden runs the sequences ids, all of one length, through the blocks and the
-// final norm: [batch, length, channels]. st, if not nil, is continued.
+// final norm: [batch, length, channels]. st, if not nil, is continued; after an
+// error in ids or st it is as it was. The result lives in s until s.Reset; a
+// nil s means the heap. In a scope that does not record, memory is that of one
+// layer.
 func (m *Model) Hidden(s *tensor.Scope, ids [][]int, st *tensor.State) (x *tensor.Tensor, err error) {
 	if _, err := m.checkIDs(ids, st); err != nil {
 		return nil, err
@@ -105,7 +111,10 @@ func (m *Model) hidden(s *tensor.Scope, ids [][]int, st *tensor.State) *tensor.T
 	return m.Norm.Forward(x)
 }
 
-// Forward gives the logits after every token, [batch, length, vocabulary].
+// Forward gives the logits after every token, [batch, length, vocabulary]: for
+// training (in a recording scope, with tensor.CrossEntropy) and for scoring
+// texts. The head costs as much as several layers: see Last. ids, st and s are
+// as Hidden's.
 func (m *Model) Forward(s *tensor.Scope, ids [][]int, st *tensor.State) (logits *tensor.Tensor, err error) {
 	x, err := m.Hidden(s, ids, st)
 	if err != nil {
@@ -116,7 +125,8 @@ func (m *Model) Forward(s *tensor.Scope, ids [][]int, st *tensor.State) (logits 
 }
 
 // Last gives the logits after the last token only, [batch, vocabulary]: what
-// reading a prompt needs.
+// reading a prompt needs, and each step of generation. ids, st and s are as
+// Hidden's.
 func (m *Model) Last(s *tensor.Scope, ids [][]int, st *tensor.State) (logits *tensor.Tensor, err error) {
 	length, err := m.checkIDs(ids, st)
 	if err != nil {
@@ -143,7 +153,8 @@ func caught(err *error) {
 }
 
 // Params lists the weights under the names of the checkpoint; a head that
-// shares the embedding's weight is not listed again.
+// shares the embedding's weight is not listed again. They are the model's own:
+// writing to them changes it.
 func (m *Model) Params() nn.Params {
 	p := m.Embedding.Params().Prefix(m.names.embedding)
 	for i, b := range m.Blocks {
@@ -163,7 +174,10 @@ func (m *Model) Params() nn.Params {
 // Narrow holds the matrices of all linear maps, the embedding among them, in
 // another type from now on: BF16, F16, or blocks such as Q8_0. A matrix whose
 // rows are no multiple of the type's block stays as it is. Everything that is
-// not a matrix of a linear map stays F32, and so does all arithmetic.
+// not a matrix of a linear map stays F32, and so does all arithmetic. Values
+// are rounded, once, and the float32 ones are gone: narrowed matrices get no
+// gradients, and Save writes what they were rounded to. It must not run beside
+// a Forward.
 func (m *Model) Narrow(d tensor.DType) {
 	for _, p := range m.Params() {
 		if p.Matrix && p.Fits(d) {

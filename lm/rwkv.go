@@ -50,7 +50,9 @@ func (b *rwkvBlock) forward(x, first *tensor.Tensor, st *tensor.State) (out, fir
 	return x, first
 }
 
-// RWKVConfig has the sizes of an RWKV language model.
+// RWKVConfig has the sizes of an RWKV language model, for NewRWKV. Version,
+// Vocab, DModel and NumLayers are needed; the loaders read all of it off a
+// checkpoint.
 type RWKVConfig struct {
 	Version   int // 4, 5, 6 or 7
 	Vocab     int

@@ -8,7 +8,9 @@ import (
 	"slices"
 )
 
-// A Sampler chooses the next token from logits. The zero value is greedy.
+// A Sampler chooses the next token from logits: of the TopK likeliest, with
+// probabilities e^{logit/Temperature}, it keeps the likeliest that together
+// have TopP, and draws one. The zero value is greedy. It is for one goroutine.
 type Sampler struct {
 	Temperature float64 // 0 means greedy: the largest logit, the first of equals
 	TopK        int     // keep only the k likeliest tokens; 0 means all
@@ -36,7 +38,9 @@ func (s *Sampler) check() error {
 	return nil
 }
 
-// Next chooses a token. Logits that are all −Inf or have a NaN or +Inf are an error.
+// Next chooses a token from the logits of one sequence; a logit of −Inf is
+// never chosen. Logits that are all −Inf or have a NaN or +Inf are an error.
+// TopK and TopP sort the logits; otherwise a choice is one pass over them.
 func (s *Sampler) Next(logits []float32) (int, error) {
 	if err := s.check(); err != nil {
 		return 0, err

@@ -12,10 +12,12 @@ import (
 )
 
 // A Config has the sizes of a stack of pre-norm blocks under Hugging Face's
-// names (configuration_mamba.py, configuration_llama.py). Zero values mean the
-// defaults of the type's own configuration class.
+// names, for New; Load reads one from config.json. A type has the fields of the
+// first group and of its own. Zero values mean the defaults of its own
+// configuration class (huggingface/transformers: models/*/configuration_*.py;
+// fla-org/flash-linear-attention: fla/models/*/configuration_*.py).
 type Config struct {
-	ModelType  string  `json:"model_type"` // see architectures
+	ModelType  string  `json:"model_type"` // one of those on the package's page
 	VocabSize  int     `json:"vocab_size"`
 	HiddenSize int     `json:"hidden_size"`
 	NumLayers  int     `json:"num_hidden_layers"`

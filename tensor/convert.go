@@ -29,11 +29,11 @@ func ToDense(t *Tensor) *mat.Dense {
 	return mat.NewDense(t.Dim(0), t.Dim(1), t.Float64s())
 }
 
-// As converts a heap tensor to another type of element, rounding to nearest
-// even: BF16 and F16 for weights that should take half the memory, F32 back.
-// Q8_0, Q4_0, Q4_K and Q6_K, for weights [rows, columns] whose columns are a
-// multiple of the block, take a quarter and less and round to a step of the
-// block's own scale.
+// As copies a heap tensor to another type of element, rounding to nearest even:
+// BF16 and F16 for weights that should take half the memory, F32 back. Q8_0,
+// Q4_0, Q4_K and Q6_K, for weights [rows, columns] whose columns are a multiple
+// of the block, take a quarter and less and round to a step of the block's own
+// scale.
 func As(d DType, t *Tensor) *Tensor {
 	v := t.Float32s()
 	switch d {

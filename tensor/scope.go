@@ -237,7 +237,9 @@ func Out(op string, shape []int, inputs ...*Tensor) *Tensor {
 	return t
 }
 
-// Values64 of an output: see Tensor.Values64. SetValues64 fills the result of an operator's plain form.
+// SetValues64 fills t, the result of an operator's plain form in a Float64
+// scope, with values in row-major order; it may keep v. The inputs' are
+// Values64.
 func (t *Tensor) SetValues64(v []float64) {
 	if len(v) != t.Len() {
 		panic(fmt.Sprintf("tensor: %d values for shape %v", len(v), t.Shape()))

@@ -11,7 +11,10 @@ import (
 // MaxRank is the largest number of axes.
 const MaxRank = 6
 
-// A DType says how a tensor's elements are held.
+// A DType says how a tensor's elements are held. Arithmetic is float32 for all
+// but F64: the narrow types are for weights that are read more often than
+// changed, where memory and its bandwidth are what costs. See As for their
+// rounding.
 type DType uint8
 
 const (
@@ -20,14 +23,16 @@ const (
 	F16               // IEEE half: weights only
 	F64               // float64: only inside a Float64 scope
 
-	// Weights in a few bits, in the blocks of GGUF files: 32 numbers of the
-	// last axis in 34 and 18 bytes, 256 in 144 and 210.
+	// Weights in a few bits, in the blocks of GGUF files (ggml-org/ggml:
+	// src/ggml-common.h): 32 numbers of the last axis in 34 and 18 bytes, 256
+	// in 144 and 210, that is 8.5, 4.5, 4.5 and 6.6 bits each.
 	Q8_0
 	Q4_0
 	Q4_K
 	Q6_K
 )
 
+// String is the type's name as ggml and PyTorch's users know it, such as "BF16" or "Q4_K".
 func (d DType) String() string {
 	return [...]string{"F32", "BF16", "F16", "F64", "Q8_0", "Q4_0", "Q4_K", "Q6_K"}[d]
 }
@@ -54,7 +59,7 @@ type Tensor struct {
 	grad    []float32
 }
 
-// New makes a tensor of zeros on the heap.
+// New makes a tensor of zeros on the heap; Scope.New makes one in a scope.
 func New(shape ...int) *Tensor {
 	t := &Tensor{}
 	t.setShape("New", shape)
@@ -62,7 +67,9 @@ func New(shape ...int) *Tensor {
 	return t
 }
 
-// From makes a heap tensor over data, which it shares; len(data) must be the product of shape.
+// From makes a heap tensor over data, which it shares; len(data) must be the
+// product of shape. Scope.From does so in a scope, which is how steps avoid
+// allocating.
 func From(data []float32, shape ...int) *Tensor {
 	t := &Tensor{}
 	t.setShape("From", shape)
@@ -318,7 +325,7 @@ func (t *Tensor) eachRow(f func(off int)) {
 	}
 }
 
-// Float64s copies the elements in row-major order, whatever the type and layout.
+// Float64s copies the elements in row-major order, whatever the type and layout, widened.
 func (t *Tensor) Float64s() []float64 {
 	out := make([]float64, 0, t.Len())
 	cols := t.rowLen()
@@ -402,6 +409,7 @@ func (t *Tensor) Clone() *Tensor {
 	return From(t.Float32s(), t.Shape()...)
 }
 
+// String describes the tensor, for messages: its type and shape, and its values if they are few.
 func (t *Tensor) String() string {
 	s := fmt.Sprintf("%v%v", t.dtype, t.Shape())
 	if n := t.Len(); n <= 64 {
@@ -410,7 +418,9 @@ func (t *Tensor) String() string {
 	return s
 }
 
-// A ShapeError is what operators panic with when their arguments do not fit.
+// A ShapeError is what operators panic with when their arguments do not fit: a
+// bug of the calling program, which recover can turn into an error where shapes
+// come from outside, as lm does.
 type ShapeError struct {
 	Op   string // the operator
 	Arg  string // the argument

@@ -8,5 +8,12 @@
 // before memory is taken for it: a header that lies, or a truncated file, gives
 // an error that says which tensor, what it claims and what was expected.
 //
+//	f, err := checkpoint.OpenDir("model")        // or Open, for one file
+//	t, ok := f.Info("head.weight")               // type, shape
+//	err = f.Float32("head.weight", dst)          // widened from what it is; Bytes gives it as it is
+//	err = checkpoint.WriteFile(path, tensors, nil)
+//
+// lm's loaders use it; by itself it serves to look into a file or to convert one.
+//
 // The format: https://github.com/huggingface/safetensors
 package checkpoint
