@@ -1,8 +1,9 @@
-// Longconv puts a tune into a hall: a causal convolution with a kernel of a
-// million taps, over the whole signal at once and as a stream.
+// Longconv puts a tune, or a recording, into a hall: a causal convolution with a
+// kernel of a million taps, over the whole signal at once and as a stream.
 //
 //	go run ./examples/longconv
 //	go run ./examples/longconv -seconds 60 -block 0.1 -out hall.wav
+//	go run ./examples/longconv -in recording.wav
 package main
 
 import (
@@ -27,12 +28,12 @@ const (
 type settings struct {
 	seconds, block, reverb float64
 	taps                   int
-	out                    string
+	in, out                string
 }
 
 func main() {
 	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), "Longconv convolves a tune with the echo of a hall, whole and as a stream, and writes it as WAV.\n\n")
+		fmt.Fprint(flag.CommandLine.Output(), "Longconv convolves a tune or a recording with the echo of a hall, whole and as a stream, and writes it as WAV.\n\n")
 		flag.PrintDefaults()
 	}
 	var c settings
@@ -40,6 +41,7 @@ func main() {
 	flag.Float64Var(&c.block, "block", 1, "seconds of signal that the stream takes at a time")
 	flag.Float64Var(&c.reverb, "reverb", 5, "seconds in which the echo falls by 60 dB")
 	flag.IntVar(&c.taps, "taps", 1_000_000, "length of the kernel in samples")
+	flag.StringVar(&c.in, "in", "", "WAV file to take instead of the tune, 16 bits, 44100 a second, mono or stereo")
 	flag.StringVar(&c.out, "out", filepath.Join(os.TempDir(), "longconv.wav"), "file to write")
 	flag.Parse()
 	if err := run(os.Stdout, c); err != nil {
@@ -66,17 +68,38 @@ func hall(taps int, reverb float64) []float32 {
 	return k
 }
 
+// signal is the tune or the recording, [length][channels], with silence after it to hear the echo in.
+func signal(c settings) ([]float32, error) {
+	if c.in == "" {
+		playing := int(c.seconds * rate)
+		return tune(playing, playing+c.taps/4), nil
+	}
+	file, err := os.ReadFile(c.in)
+	if err != nil {
+		return nil, err
+	}
+	u, err := readWAV(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.in, err)
+	}
+	return append(u, make([]float32, c.taps/4*channels)...), nil
+}
+
 func run(w io.Writer, c settings) error {
-	length, block := int(c.seconds*rate)+c.taps/4, int(c.block*rate)
+	block := int(c.block * rate)
 	if !(c.seconds > 0 && c.seconds <= 3600 && c.reverb > 0) || block < 1 || c.taps < 1 || c.taps > 1<<24 {
 		return fmt.Errorf("%g seconds in blocks of %g with %d taps and a reverberation of %g s: want up to an hour, blocks of a sample or more and 1 to %d taps",
 			c.seconds, c.block, c.taps, c.reverb, 1<<24)
 	}
-	u := tune(int(c.seconds*rate), length)
+	u, err := signal(c)
+	if err != nil {
+		return err
+	}
+	length := len(u) / channels
 	k := hall(c.taps, c.reverb)
 	short := min(length, c.taps) // the first outputs have fewer inputs behind them
 	sums := channels * (float64(short)*float64(short+1)/2 + float64(length-short)*float64(c.taps))
-	fmt.Fprintf(w, "%.1f s of music in %d channels, %d taps (%.1f s). Summed as it stands that is %.1e multiply-adds.\n\n",
+	fmt.Fprintf(w, "%.1f s of sound in %d channels, %d taps (%.1f s). Summed as it stands that is %.1e multiply-adds.\n\n",
 		float64(length)/rate, channels, c.taps, float64(c.taps)/rate, sums)
 
 	start := time.Now()
@@ -139,7 +162,7 @@ func difference(a, b []float32) float64 {
 	for i := range a {
 		worst = max(worst, math.Abs(float64(a[i]-b[i])))
 	}
-	return worst / peak(a)
+	return worst / max(peak(a), 1e-9)
 }
 
 func peak(a []float32) (p float64) {
@@ -161,7 +184,7 @@ func spotCheck(y, u, k []float32, samples int) float64 {
 		}
 		worst = max(worst, math.Abs(sum-float64(y[t*channels+c])))
 	}
-	return worst / peak(y)
+	return worst / max(peak(y), 1e-9)
 }
 
 // writeWAV writes 16-bit samples, the loudest just below full scale.

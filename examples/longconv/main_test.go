@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,12 +55,57 @@ func TestForms(t *testing.T) {
 	}
 }
 
+// What is written as WAV can be read, and a recording goes the way of the tune.
+func TestReadWAV(t *testing.T) {
+	u := tune(2000, 2000)
+	file := wav(u)
+	v, err := readWAV(file)
+	if err != nil || len(v) != len(u) {
+		t.Fatalf("%d samples, %v: want %d", len(v), err, len(u))
+	}
+	scale := peak(v) / peak(u)
+	for i := range u {
+		if d := math.Abs(float64(v[i]) - scale*float64(u[i])); !(d < 1./32768) {
+			t.Fatalf("sample %d is %g, want %g", i, v[i], scale*float64(u[i]))
+		}
+	}
+	mono := bytes.Clone(file)
+	mono[22] = 1
+	m, err := readWAV(mono)
+	if err != nil || len(m) != 2*len(u) || m[0] != v[0] || m[1] != v[0] || m[2] != v[1] {
+		t.Errorf("mono: %d samples, %v: want %d, each twice", len(m), err, 2*len(u))
+	}
+
+	path := filepath.Join(t.TempDir(), "in.wav")
+	if err := os.WriteFile(path, file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := run(&out, settings{seconds: 1, block: 0.05, reverb: 0.5, taps: 400, in: path, out: path + ".out"}); err != nil || !strings.Contains(out.String(), "streaming:") {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+
+	for n := range 44 { // cut anywhere before the sound
+		if _, err := readWAV(file[:n]); err == nil {
+			t.Errorf("the first %d bytes are taken for a file", n)
+		}
+	}
+	for at, name := range map[int]string{0: "name", 8: "kind", 16: "length of the format", 20: "format", 22: "channels", 24: "rate", 34: "bits", 36: "data"} {
+		bad := bytes.Clone(file)
+		bad[at] ^= 0x55
+		if _, err := readWAV(bad); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	good := settings{seconds: 0.1, block: 0.05, reverb: 1, taps: 100, out: filepath.Join(t.TempDir(), "a.wav")}
 	for name, spoil := range map[string]func(c *settings){
 		"taps":    func(c *settings) { c.taps = 0 },
 		"block":   func(c *settings) { c.block = 0 },
 		"seconds": func(c *settings) { c.seconds = -1 },
+		"in":      func(c *settings) { c.in = "nowhere.wav" },
 		"file":    func(c *settings) { c.out = filepath.Join(c.out, "no", "folder") },
 	} {
 		c := good

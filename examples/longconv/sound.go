@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 )
@@ -78,4 +80,40 @@ func wav(samples []float32) []byte {
 		b = le.AppendUint16(b, uint16(int16(math.Round(float64(v)*scale))))
 	}
 	return b
+}
+
+// readWAV gives the samples [length][channels] of a WAV file of 16-bit samples,
+// both channels the same if it has one.
+func readWAV(b []byte) ([]float32, error) {
+	le := binary.LittleEndian
+	if len(b) < 12 || string(b[:4]) != "RIFF" || string(b[8:12]) != "WAVE" {
+		return nil, errors.New("not a WAV file: want RIFF and WAVE at its start")
+	}
+	from := 0 // channels of the file
+	for b = b[12:]; len(b) >= 8; {
+		name, n := string(b[:4]), int64(le.Uint32(b[4:]))
+		if b = b[8:]; name == "data" {
+			n = min(n, int64(len(b))) // a recording that was cut off is still sound
+		}
+		if n > int64(len(b)) {
+			return nil, fmt.Errorf("its part %q wants %d bytes, %d are left", name, n, len(b))
+		}
+		part := b[:n]
+		switch {
+		case name == "fmt " && n >= 16:
+			format, chans, speed, bits := le.Uint16(part), int(le.Uint16(part[2:])), le.Uint32(part[4:]), le.Uint16(part[14:])
+			if format != 1 || chans < 1 || chans > channels || speed != rate || bits != 16 {
+				return nil, fmt.Errorf("%d channels of format %d with %d bits, %d a second: want 1 or %d of format 1 (PCM) with 16 bits, %d a second", chans, format, bits, speed, channels, rate)
+			}
+			from = chans
+		case name == "data" && from > 0 && len(part) >= 2*from:
+			u := make([]float32, len(part)/(2*from)*channels)
+			for i := range u {
+				u[i] = float32(int16(le.Uint16(part[2*(i*from/channels):]))) / 32768
+			}
+			return u, nil
+		}
+		b = b[min(n+n%2, int64(len(b))):]
+	}
+	return nil, errors.New("no sound in the file: want a format and data after it")
 }

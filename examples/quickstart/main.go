@@ -12,6 +12,7 @@ import (
 	_ "embed"
 	"flag"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"os/signal"
@@ -54,7 +55,7 @@ func main() {
 	if *model != "" {
 		run = generate
 	}
-	if err := run(); err != nil {
+	if err := run(os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
 		os.Exit(1)
 	}
@@ -88,7 +89,7 @@ func (b block) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	return tensor.Add(x, b.Layer.Forward(tensor.RMSNorm(x, nil, 1e-5), st))
 }
 
-func compare() error {
+func compare(w io.Writer) error {
 	list, err := blocks(*width)
 	if err != nil {
 		return err
@@ -98,9 +99,9 @@ func compare() error {
 	}
 	embedding := nn.Normal(nn.NewRNG(*seed), 1, 256, *width)
 	ids := tokenizer.Bytes{}.Encode(string(text))
-	fmt.Printf("One block of %d channels over the first bytes of Newton's Opticks; %s instructions.\n\n", *width, hw.Current())
+	fmt.Fprintf(w, "One block of %d channels over the first bytes of Newton's Opticks; %s instructions.\n\n", *width, hw.Current())
 
-	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	out := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(out, "block\tlength\tµs/token\tgrowth\tstate bytes\tgrowth\t\n")
 	s := tensor.NewScope(tensor.Workers(*workers))
 	for _, b := range list {
@@ -123,7 +124,7 @@ func compare() error {
 	}
 	out.Flush()
 
-	fmt.Print("\nThe same 1000 bytes whole, cut into pieces, and token by token: largest difference over largest output\n\n")
+	fmt.Fprint(w, "\nThe same 1000 bytes whole, cut into pieces, and token by token: largest difference over largest output\n\n")
 	fmt.Fprint(out, "block\tpieces\tone by one\t\n")
 	for _, b := range list {
 		s.Reset()
@@ -165,7 +166,7 @@ func growth(now, before float64) string {
 }
 
 // generate streams text from a checkpoint.
-func generate() error {
+func generate(w io.Writer) error {
 	m, err := lm.LoadRWKV(*model)
 	if err != nil {
 		return err
@@ -176,7 +177,7 @@ func generate() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	out := bufio.NewWriter(os.Stdout)
+	out := bufio.NewWriter(w)
 	defer out.Flush()
 	fmt.Fprint(out, *prompt)
 	start, n := time.Now(), 0
