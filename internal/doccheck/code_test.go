@@ -66,11 +66,13 @@ func complete(b block, at string, packages map[string]string) (string, error) {
 	text := head + body
 	file, err := parse(text)
 	if err != nil {
-		text = head + "func _() {\n" + body + "\n}\n"
+		const name = "func _() "
+		text = head + name + "{\n" + body + "\npanic(0)\n}\n"
 		if file, err = parse(text); err != nil {
 			return "", err
 		}
 		text = useAll(text, file, fset)
+		text = strings.Replace(text, name, name+results(file), 1)
 	}
 	if file, err = parser.ParseFile(fset, "", text, 0); err != nil {
 		return "", err
@@ -93,6 +95,19 @@ func complete(b block, at string, packages map[string]string) (string, error) {
 		fmt.Fprintf(&lines, "import %q\n", p)
 	}
 	return head + lines.String() + strings.TrimPrefix(text, head), nil
+}
+
+// results are those of a function whose statements are in file: as many values of any type as they return.
+func results(file *ast.File) string {
+	n := 0
+	ast.Inspect(file, func(node ast.Node) bool {
+		if r, ok := node.(*ast.ReturnStmt); ok {
+			n = max(n, len(r.Results))
+		}
+		_, inner := node.(*ast.FuncLit)
+		return !inner
+	})
+	return "(" + strings.TrimSuffix(strings.Repeat("any, ", n), ", ") + ") "
 }
 
 // useAll uses every variable that a function's statements declare, on the

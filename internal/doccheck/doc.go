@@ -7,12 +7,13 @@
 // # Code
 //
 // Every block marked go compiles. A block that begins with "package" is a file
-// of its own, and a program is linked too. Any other is a piece of a file: declarations,
-// or else the statements of a function. It needs no imports: a package
-// that it names is imported for it (this module's own, and the standard
-// library's that codeImports lists), and a variable that it does not use is no error. What
-// the text around a piece has introduced stands in a comment before the block,
-// which a reader of the page does not see:
+// of its own, and a program is linked too. Any other is a piece of a file:
+// declarations, or else the statements of a function, which may return what it
+// likes. It needs no imports: a package that it names is imported for it (this
+// module's own, and the standard library's that codeImports lists), and a
+// variable that it does not use is no error. What the text around a piece has
+// introduced stands in a comment before the block, which a reader of the page
+// does not see:
 //
 //	<!-- go: var layer subquad.Layer; var data []float32 -->
 //
