@@ -32,6 +32,9 @@ func (r *recurrent) choose(p *MatrixInput, recording bool) {
 	case Auto:
 		r.products = r.length >= shortSegment && (recording || r.rows*r.cols >= bigState)
 	}
+	if !r.products && !recording {
+		r.size = max(r.length, 1)
+	}
 }
 
 // recurrent is one call of Matrix in its recurrent form: operands contiguous,

@@ -305,7 +305,7 @@ func (g *recGen) neonAddr(addr string) string {
 		return fmt.Sprintf("%s(%s)", off, g.x(base))
 	}
 	index, scale, _ := strings.Cut(index, "*")
-	shift, ok := map[string]string{"1": "", "4": "<<2"}[scale]
+	shift, ok := map[string]string{"1": "", "2": "<<1", "4": "<<2"}[scale]
 	if !ok || off != "" {
 		panic("no NEON form of " + addr)
 	}

@@ -436,69 +436,154 @@ const (
 	readBefore = "Before"
 )
 
-// matrix prints the recurrence on a matrix state, width vectors of columns at
-// a time. Registers: z 0…, o 4…, decay 8, b 9, k 10, q 11, state 12, v 16… or
-// (one of them) 14. One whole vector has its own name: amd64 takes a part for it.
-func (g *recGen) matrix(width int, rankOne bool, read string) {
-	name := "matrix"
-	if width == 1 && !g.part {
-		name += "Vector"
-	}
-	if rankOne {
-		name += "RankOne"
-	}
-	g.open(name+read, "matrixCall", "s", "q", "k", "d", "a", "b", "v", "o", "T", "K", "ss", "qs", "ks", "ds", "as", "bs", "vs", "os", "dstep", "lanes")
+var matrixFields = []string{"s", "q", "k", "d", "a", "b", "v", "o", "T", "K", "ss", "qs", "ks", "ds", "as", "bs", "vs", "os", "dstep", "lanes"}
+
+// matrix prints the recurrence on a matrix state without a correction, width
+// vectors of columns and n tokens at a time, of which T is a multiple: a row of
+// the state is loaded and stored once for n tokens. What is computed, and in
+// which order, does not depend on n. Registers: o 0…, v after them, then the
+// state, decay, k and q. One whole vector has its own name: amd64 takes a part for it.
+func (g *recGen) matrix(width, n int, read string) {
+	g.open(matrixName(width, g.part)+map[bool]string{true: "Group"}[n > 1]+read, "matrixCall", matrixFields...)
 	at := func(ptr string, j int) string { return fmt.Sprintf("%d(%s)", j*g.bytes(), ptr) }
-	const z, o, d, b, k, q, s = 0, 4, 8, 9, 10, 11, 12
-	v := 16
-	if width == 1 {
-		v = 14
+	const o = 0
+	v, s := n*width, 2*n*width
+	d, k, q := s+width, s+width+1, s+width+2
+	bcast := func(t int, ptr, stride string, r int) { // of the group's t-th token
+		g.bcast([]string{"(" + ptr + ")", "(" + ptr + ")(" + stride + "*1)", "(" + ptr + ")(" + stride + "*2)"}[t], r)
 	}
+	group, row := g.label("group"), g.label("row")
+	g.op("XORQ", "SI", "SI")
+	g.p("%s:", group)
+	g.row("v", "vs", "DX")
+	for t := range n {
+		for j := range width {
+			g.load(at("DX", j), v+t*width+j)
+			if read != readNever {
+				g.zero(o + t*width + j)
+			}
+		}
+		if t < n-1 {
+			g.op("ADDQ", g.f("vs"), "DX")
+		}
+	}
+	g.row("k", "ks", "R10")
+	g.row("d", "ds", "R11")
+	g.op("MOVQ", g.f("ks"), "AX")
+	g.op("MOVQ", g.f("ds"), "BX")
+	if read != readNever {
+		g.row("q", "qs", "R9")
+		g.op("MOVQ", g.f("qs"), "R13")
+	}
+	g.op("MOVQ", g.f("s"), "R8")
+	g.op("MOVQ", g.f("dstep"), "R12")
+	g.op("MOVQ", g.f("ss"), "DX")
+	g.op("MOVQ", g.f("K"), "CX")
+	g.align()
+	g.p("%s:", row)
+	for j := range width {
+		g.load(at("R8", j), s+j)
+	}
+	for t := range n {
+		bcast(t, "R11", "BX", d)
+		bcast(t, "R10", "AX", k)
+		if read != readNever {
+			bcast(t, "R9", "R13", q)
+		}
+		for j := range width {
+			if read == readBefore {
+				g.r3("VFMADD231PS", s+j, q, o+t*width+j)
+			}
+			g.r3("VMULPS", d, s+j, s+j)
+			g.r3("VFMADD231PS", v+t*width+j, k, s+j)
+			if read == readAfter {
+				g.r3("VFMADD231PS", s+j, q, o+t*width+j)
+			}
+		}
+	}
+	for j := range width {
+		g.store(s+j, at("R8", j))
+	}
+	g.op("ADDQ", "DX", "R8")
+	g.op("ADDQ", "R12", "R11")
+	g.op("ADDQ", "$4", "R10")
+	if read != readNever {
+		g.op("ADDQ", "$4", "R9")
+	}
+	g.op("DECQ", "CX")
+	g.op("JNE", row)
+	if read != readNever {
+		g.row("o", "os", "R8")
+		for t := range n {
+			for j := range width {
+				g.store(o+t*width+j, at("R8", j))
+			}
+			if t < n-1 {
+				g.op("ADDQ", g.f("os"), "R8")
+			}
+		}
+	}
+	g.op("ADDQ", fmt.Sprintf("$%d", n), "SI")
+	g.op("CMPQ", "SI", g.f("T"))
+	g.op("JLT", group)
+	g.close()
+}
+
+// matrixRankOne prints the recurrence with a correction, width vectors of
+// columns at a time. z of the first token is a pass over the state of its own,
+// that of a later one is summed up while the token before writes the state.
+// Registers: z 0…, the next z, o, v, then the state, decay, k, q, b and the next a.
+func (g *recGen) matrixRankOne(width int, read string) {
+	g.open(matrixName(width, g.part)+"RankOne"+read, "matrixCall", matrixFields...)
+	at := func(ptr string, j int) string { return fmt.Sprintf("%d(%s)", j*g.bytes(), ptr) }
+	const z = 0
+	next, o, v, s := width, 2*width, 3*width, 4*width
+	d, k, q, b, a := s+1, s+2, s+3, s+4, s+5
+	g.op("MOVQ", g.f("ss"), "AX")
+	g.op("MOVQ", g.f("K"), "BX")
+	g.op("MOVQ", g.f("a"), "DX")
+	g.op("MOVQ", g.f("s"), "R8")
+	for j := range width {
+		g.zero(next + j)
+	}
+	g.op("XORQ", "CX", "CX")
+	first := g.label("first")
+	g.p("%s:", first)
+	g.bcast("(DX)(CX*4)", a)
+	for j := range width {
+		g.load(at("R8", j), s)
+		g.r3("VFMADD231PS", s, a, next+j)
+	}
+	g.op("ADDQ", "AX", "R8")
+	g.op("INCQ", "CX")
+	g.op("CMPQ", "CX", "BX")
+	g.op("JLT", first)
 	g.tokens(func() {
-		g.row("k", "ks", "R10")
-		g.row("d", "ds", "R11")
 		g.row("v", "vs", "DX")
-		if read != readNever {
-			g.row("q", "qs", "R9")
-		}
-		g.op("MOVQ", g.f("ss"), "AX")
-		g.op("MOVQ", g.f("K"), "BX")
-		if rankOne {
-			g.row("a", "as", "R12")
-			g.row("b", "bs", "R13")
-			for j := range width {
-				g.zero(z + j)
-			}
-			g.op("MOVQ", g.f("s"), "R8")
-			g.op("XORQ", "CX", "CX")
-			loop := g.label("correct")
-			g.align()
-			g.p("%s:", loop)
-			g.bcast("(R12)(CX*4)", b)
-			for j := range width {
-				if g.part || g.neon {
-					g.load(at("R8", j), s)
-					g.r3("VFMADD231PS", s, b, z+j)
-				} else {
-					g.i("VFMADD231PS %s, %s, %s", at("R8", j), g.r(b), g.r(z+j))
-				}
-			}
-			g.op("ADDQ", "AX", "R8")
-			g.op("INCQ", "CX")
-			g.op("CMPQ", "CX", "BX")
-			g.op("JLT", loop)
-		}
-		few := !g.wide && !g.neon && width > 1 // registers: v stays in memory
-		if !few {
-			for j := range width {
-				g.load(at("DX", j), v+j)
-			}
-		}
-		if read != readNever {
-			for j := range width {
+		for j := range width {
+			g.move(next+j, z+j)
+			g.zero(next + j)
+			g.load(at("DX", j), v+j)
+			if read != readNever {
 				g.zero(o + j)
 			}
 		}
+		g.row("k", "ks", "R10")
+		g.row("d", "ds", "R11")
+		g.row("b", "bs", "R13")
+		if read != readNever {
+			g.row("q", "qs", "R9")
+		}
+		// a of the token after, or of the last one again.
+		last := g.label("last")
+		g.op("MOVQ", "SI", "DX")
+		g.op("INCQ", "DX")
+		g.op("CMPQ", "DX", g.f("T"))
+		g.op("JLT", last)
+		g.op("MOVQ", "SI", "DX")
+		g.p("%s:", last)
+		g.op("IMULQ", g.f("as"), "DX")
+		g.op("ADDQ", g.f("a"), "DX")
 		g.op("MOVQ", g.f("s"), "R8")
 		g.op("MOVQ", g.f("dstep"), "R12")
 		g.op("XORQ", "CX", "CX")
@@ -507,9 +592,8 @@ func (g *recGen) matrix(width int, rankOne bool, read string) {
 		g.p("%s:", loop)
 		g.bcast("(R11)", d)
 		g.bcast("(R10)(CX*4)", k)
-		if rankOne {
-			g.bcast("(R13)(CX*4)", b)
-		}
+		g.bcast("(R13)(CX*4)", b)
+		g.bcast("(DX)(CX*4)", a)
 		if read != readNever {
 			g.bcast("(R9)(CX*4)", q)
 		}
@@ -519,18 +603,13 @@ func (g *recGen) matrix(width int, rankOne bool, read string) {
 				g.r3("VFMADD231PS", s, q, o+j)
 			}
 			g.r3("VMULPS", d, s, s)
-			if rankOne {
-				g.r3("VFMADD231PS", z+j, b, s)
-			}
-			if few {
-				g.i("VFMADD231PS %s, %s, %s", at("DX", j), g.r(k), g.r(s))
-			} else {
-				g.r3("VFMADD231PS", v+j, k, s)
-			}
+			g.r3("VFMADD231PS", z+j, b, s)
+			g.r3("VFMADD231PS", v+j, k, s)
 			g.store(s, at("R8", j))
 			if read == readAfter {
 				g.r3("VFMADD231PS", s, q, o+j)
 			}
+			g.r3("VFMADD231PS", s, a, next+j)
 		}
 		g.op("ADDQ", "AX", "R8")
 		g.op("ADDQ", "R12", "R11")
@@ -545,6 +624,13 @@ func (g *recGen) matrix(width int, rankOne bool, read string) {
 		}
 	})
 	g.close()
+}
+
+func matrixName(width int, part bool) string {
+	if width == 1 && !part {
+		return "matrixVector"
+	}
+	return "matrix"
 }
 
 // conv prints the short causal convolution of one vector of channels: the
@@ -712,10 +798,16 @@ func recAMD64(f *file) {
 	for _, wide := range []bool{true, false} {
 		for _, part := range []bool{false, true} {
 			g := &recGen{vecGen: &vecGen{f, wide, false, consts}, part: part}
-			if part {
-				g.all(1)
-			} else {
-				g.all(4)
+			g.channels()
+			switch {
+			case part && wide:
+				g.columns(1, 1, 3)
+			case part:
+				g.columns(1, 1, 2)
+			case wide:
+				g.columns(4, 4, 3)
+			default: // as many as there are registers for
+				g.columns(4, 2, 2)
 			}
 		}
 	}
@@ -725,25 +817,21 @@ func recAMD64(f *file) {
 func recARM64(f *file) {
 	consts := &vecConsts{at: map[uint32]int{}}
 	g := &recGen{vecGen: &vecGen{f, false, true, consts}}
-	g.all(4, 1)
+	g.channels()
+	g.columns(4, 4, 3)
+	g.columns(1, 1, 3)
 	g.part = true
-	g.all(1)
+	g.channels()
+	g.columns(1, 1, 3)
 	consts.neonTable(f)
 }
 
-// all prints every function; those on a matrix state once for each number of vectors.
-func (g *recGen) all(widths ...int) {
+// channels prints the functions whose lanes are channels.
+func (g *recGen) channels() {
 	g.selective()
 	if !g.part {
 		g.selectiveKeep()
 		g.selectiveBack()
-	}
-	for _, width := range widths {
-		for _, rankOne := range []bool{false, true} {
-			for _, read := range []string{readNever, readAfter, readBefore} {
-				g.matrix(width, rankOne, read)
-			}
-		}
 	}
 	for w := 2; w <= 4; w++ {
 		g.conv(w, false)
@@ -752,4 +840,14 @@ func (g *recGen) all(widths ...int) {
 	g.wkv4()
 	g.complex()
 	g.diagonal()
+}
+
+// columns prints the functions on a matrix state: for one token width vectors
+// of columns at a time, for a group of tokens or with a correction narrow ones.
+func (g *recGen) columns(width, narrow, group int) {
+	for _, read := range []string{readNever, readAfter, readBefore} {
+		g.matrix(width, 1, read)
+		g.matrix(narrow, group, read)
+		g.matrixRankOne(narrow, read)
+	}
 }

@@ -24,11 +24,23 @@ func channels(n int) (lanes int, part bool) {
 	return min(w, n), n < w
 }
 
-// columns is how many of n columns the next call of matrixAsm takes: four vectors, or at most one.
-func columns(n int) int {
-	w := width()
-	if n >= 4*w {
-		return 4 * w
+// groupTokens is the number of tokens of a group.
+func groupTokens() int {
+	if useAVX512 {
+		return 3
+	}
+	return 2
+}
+
+// columns is how many of n columns the next call of matrixAsm takes: four
+// vectors, with AVX2 two where four do not fit the registers, or at most one.
+func columns(n, form int) int {
+	w, many := width(), 4
+	if !useAVX512 && form != formToken {
+		many = 2
+	}
+	if n >= many*w {
+		return many * w
 	}
 	return min(w, n)
 }
@@ -101,17 +113,17 @@ func selectiveBackAsm(c *selectiveBackCall) {
 	}
 }
 
-func matrixAsm(c *matrixCall, rankOne bool, read int) {
+func matrixAsm(c *matrixCall, form, read int) {
 	wide := c.lanes > width()
 	switch {
 	case useAVX512 && wide:
-		matrixAVX512(c, rankOne, read)
+		matrixAVX512(c, form, read)
 	case useAVX512:
-		matrixAVX512Part(c, rankOne, read)
+		matrixAVX512Part(c, form, read)
 	case wide:
-		matrixAVX2(c, rankOne, read)
+		matrixAVX2(c, form, read)
 	default:
-		matrixAVX2Part(c, rankOne, read)
+		matrixAVX2Part(c, form, read)
 	}
 }
 

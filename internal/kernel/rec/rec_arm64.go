@@ -21,8 +21,11 @@ func channels(n int) (lanes int, part bool) {
 	return 4, false
 }
 
+// groupTokens is the number of tokens of a group.
+func groupTokens() int { return 3 }
+
 // columns is how many of n columns the next call of matrixAsm takes: four vectors, one, or one column.
-func columns(n int) int {
+func columns(n, form int) int {
 	switch {
 	case n >= 16:
 		return 16
@@ -68,14 +71,14 @@ func selectiveKeepAsm(c *selectiveBackCall) { selectiveKeepNEON(c) }
 
 func selectiveBackAsm(c *selectiveBackCall) { selectiveBackNEON(c) }
 
-func matrixAsm(c *matrixCall, rankOne bool, read int) {
+func matrixAsm(c *matrixCall, form, read int) {
 	switch c.lanes {
 	case 16:
-		matrixNEON(c, rankOne, read)
+		matrixNEON(c, form, read)
 	case 4:
-		matrixVectorNEON(c, rankOne, read)
+		matrixVectorNEON(c, form, read)
 	default:
-		matrixNEONPart(c, rankOne, read)
+		matrixNEONPart(c, form, read)
 	}
 }
 

@@ -20,24 +20,6 @@ func selectiveBackAVX2(c *selectiveBackCall)
 func selectiveAVX512(c *selectiveCall)
 
 //go:noescape
-func matrixNoneAVX512(c *matrixCall)
-
-//go:noescape
-func matrixAfterAVX512(c *matrixCall)
-
-//go:noescape
-func matrixBeforeAVX512(c *matrixCall)
-
-//go:noescape
-func matrixRankOneNoneAVX512(c *matrixCall)
-
-//go:noescape
-func matrixRankOneAfterAVX512(c *matrixCall)
-
-//go:noescape
-func matrixRankOneBeforeAVX512(c *matrixCall)
-
-//go:noescape
 func conv2AVX512(c *convCall)
 
 //go:noescape
@@ -66,24 +48,6 @@ func diagonalAVX512(c *diagonalCall)
 
 //go:noescape
 func selectiveAVX512Part(c *selectiveCall)
-
-//go:noescape
-func matrixNoneAVX512Part(c *matrixCall)
-
-//go:noescape
-func matrixAfterAVX512Part(c *matrixCall)
-
-//go:noescape
-func matrixBeforeAVX512Part(c *matrixCall)
-
-//go:noescape
-func matrixRankOneNoneAVX512Part(c *matrixCall)
-
-//go:noescape
-func matrixRankOneAfterAVX512Part(c *matrixCall)
-
-//go:noescape
-func matrixRankOneBeforeAVX512Part(c *matrixCall)
 
 //go:noescape
 func conv2AVX512Part(c *convCall)
@@ -116,24 +80,6 @@ func diagonalAVX512Part(c *diagonalCall)
 func selectiveAVX2(c *selectiveCall)
 
 //go:noescape
-func matrixNoneAVX2(c *matrixCall)
-
-//go:noescape
-func matrixAfterAVX2(c *matrixCall)
-
-//go:noescape
-func matrixBeforeAVX2(c *matrixCall)
-
-//go:noescape
-func matrixRankOneNoneAVX2(c *matrixCall)
-
-//go:noescape
-func matrixRankOneAfterAVX2(c *matrixCall)
-
-//go:noescape
-func matrixRankOneBeforeAVX2(c *matrixCall)
-
-//go:noescape
 func conv2AVX2(c *convCall)
 
 //go:noescape
@@ -164,24 +110,6 @@ func diagonalAVX2(c *diagonalCall)
 func selectiveAVX2Part(c *selectiveCall)
 
 //go:noescape
-func matrixNoneAVX2Part(c *matrixCall)
-
-//go:noescape
-func matrixAfterAVX2Part(c *matrixCall)
-
-//go:noescape
-func matrixBeforeAVX2Part(c *matrixCall)
-
-//go:noescape
-func matrixRankOneNoneAVX2Part(c *matrixCall)
-
-//go:noescape
-func matrixRankOneAfterAVX2Part(c *matrixCall)
-
-//go:noescape
-func matrixRankOneBeforeAVX2Part(c *matrixCall)
-
-//go:noescape
 func conv2AVX2Part(c *convCall)
 
 //go:noescape
@@ -208,22 +136,113 @@ func complexAVX2Part(c *complexCall)
 //go:noescape
 func diagonalAVX2Part(c *diagonalCall)
 
-func matrixAVX512(c *matrixCall, rankOne bool, read int) {
-	switch {
-	case rankOne && read == 0:
-		matrixRankOneNoneAVX512(c)
-	case rankOne && read == 1:
-		matrixRankOneAfterAVX512(c)
-	case rankOne:
-		matrixRankOneBeforeAVX512(c)
-	case read == 0:
-		matrixNoneAVX512(c)
-	case read == 1:
-		matrixAfterAVX512(c)
-	default:
-		matrixBeforeAVX512(c)
-	}
-}
+//go:noescape
+func matrixNoneAVX512(c *matrixCall)
+
+//go:noescape
+func matrixAfterAVX512(c *matrixCall)
+
+//go:noescape
+func matrixBeforeAVX512(c *matrixCall)
+
+//go:noescape
+func matrixGroupNoneAVX512(c *matrixCall)
+
+//go:noescape
+func matrixGroupAfterAVX512(c *matrixCall)
+
+//go:noescape
+func matrixGroupBeforeAVX512(c *matrixCall)
+
+//go:noescape
+func matrixRankOneNoneAVX512(c *matrixCall)
+
+//go:noescape
+func matrixRankOneAfterAVX512(c *matrixCall)
+
+//go:noescape
+func matrixRankOneBeforeAVX512(c *matrixCall)
+
+//go:noescape
+func matrixNoneAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixAfterAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixBeforeAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixGroupNoneAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixGroupAfterAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixGroupBeforeAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixRankOneNoneAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixRankOneAfterAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixRankOneBeforeAVX512Part(c *matrixCall)
+
+//go:noescape
+func matrixNoneAVX2(c *matrixCall)
+
+//go:noescape
+func matrixAfterAVX2(c *matrixCall)
+
+//go:noescape
+func matrixBeforeAVX2(c *matrixCall)
+
+//go:noescape
+func matrixGroupNoneAVX2(c *matrixCall)
+
+//go:noescape
+func matrixGroupAfterAVX2(c *matrixCall)
+
+//go:noescape
+func matrixGroupBeforeAVX2(c *matrixCall)
+
+//go:noescape
+func matrixRankOneNoneAVX2(c *matrixCall)
+
+//go:noescape
+func matrixRankOneAfterAVX2(c *matrixCall)
+
+//go:noescape
+func matrixRankOneBeforeAVX2(c *matrixCall)
+
+//go:noescape
+func matrixNoneAVX2Part(c *matrixCall)
+
+//go:noescape
+func matrixAfterAVX2Part(c *matrixCall)
+
+//go:noescape
+func matrixBeforeAVX2Part(c *matrixCall)
+
+//go:noescape
+func matrixGroupNoneAVX2Part(c *matrixCall)
+
+//go:noescape
+func matrixGroupAfterAVX2Part(c *matrixCall)
+
+//go:noescape
+func matrixGroupBeforeAVX2Part(c *matrixCall)
+
+//go:noescape
+func matrixRankOneNoneAVX2Part(c *matrixCall)
+
+//go:noescape
+func matrixRankOneAfterAVX2Part(c *matrixCall)
+
+//go:noescape
+func matrixRankOneBeforeAVX2Part(c *matrixCall)
 
 func convAVX512(c *convCall, width int, silu bool) {
 	switch {
@@ -239,23 +258,6 @@ func convAVX512(c *convCall, width int, silu bool) {
 		conv4SiLUAVX512(c)
 	default:
 		conv4AVX512(c)
-	}
-}
-
-func matrixAVX512Part(c *matrixCall, rankOne bool, read int) {
-	switch {
-	case rankOne && read == 0:
-		matrixRankOneNoneAVX512Part(c)
-	case rankOne && read == 1:
-		matrixRankOneAfterAVX512Part(c)
-	case rankOne:
-		matrixRankOneBeforeAVX512Part(c)
-	case read == 0:
-		matrixNoneAVX512Part(c)
-	case read == 1:
-		matrixAfterAVX512Part(c)
-	default:
-		matrixBeforeAVX512Part(c)
 	}
 }
 
@@ -276,23 +278,6 @@ func convAVX512Part(c *convCall, width int, silu bool) {
 	}
 }
 
-func matrixAVX2(c *matrixCall, rankOne bool, read int) {
-	switch {
-	case rankOne && read == 0:
-		matrixRankOneNoneAVX2(c)
-	case rankOne && read == 1:
-		matrixRankOneAfterAVX2(c)
-	case rankOne:
-		matrixRankOneBeforeAVX2(c)
-	case read == 0:
-		matrixNoneAVX2(c)
-	case read == 1:
-		matrixAfterAVX2(c)
-	default:
-		matrixBeforeAVX2(c)
-	}
-}
-
 func convAVX2(c *convCall, width int, silu bool) {
 	switch {
 	case width == 2 && silu:
@@ -310,23 +295,6 @@ func convAVX2(c *convCall, width int, silu bool) {
 	}
 }
 
-func matrixAVX2Part(c *matrixCall, rankOne bool, read int) {
-	switch {
-	case rankOne && read == 0:
-		matrixRankOneNoneAVX2Part(c)
-	case rankOne && read == 1:
-		matrixRankOneAfterAVX2Part(c)
-	case rankOne:
-		matrixRankOneBeforeAVX2Part(c)
-	case read == 0:
-		matrixNoneAVX2Part(c)
-	case read == 1:
-		matrixAfterAVX2Part(c)
-	default:
-		matrixBeforeAVX2Part(c)
-	}
-}
-
 func convAVX2Part(c *convCall, width int, silu bool) {
 	switch {
 	case width == 2 && silu:
@@ -341,5 +309,97 @@ func convAVX2Part(c *convCall, width int, silu bool) {
 		conv4SiLUAVX2Part(c)
 	default:
 		conv4AVX2Part(c)
+	}
+}
+
+func matrixAVX512(c *matrixCall, form, read int) {
+	switch 3*form + read {
+	case 0:
+		matrixNoneAVX512(c)
+	case 1:
+		matrixAfterAVX512(c)
+	case 2:
+		matrixBeforeAVX512(c)
+	case 3:
+		matrixGroupNoneAVX512(c)
+	case 4:
+		matrixGroupAfterAVX512(c)
+	case 5:
+		matrixGroupBeforeAVX512(c)
+	case 6:
+		matrixRankOneNoneAVX512(c)
+	case 7:
+		matrixRankOneAfterAVX512(c)
+	default:
+		matrixRankOneBeforeAVX512(c)
+	}
+}
+
+func matrixAVX512Part(c *matrixCall, form, read int) {
+	switch 3*form + read {
+	case 0:
+		matrixNoneAVX512Part(c)
+	case 1:
+		matrixAfterAVX512Part(c)
+	case 2:
+		matrixBeforeAVX512Part(c)
+	case 3:
+		matrixGroupNoneAVX512Part(c)
+	case 4:
+		matrixGroupAfterAVX512Part(c)
+	case 5:
+		matrixGroupBeforeAVX512Part(c)
+	case 6:
+		matrixRankOneNoneAVX512Part(c)
+	case 7:
+		matrixRankOneAfterAVX512Part(c)
+	default:
+		matrixRankOneBeforeAVX512Part(c)
+	}
+}
+
+func matrixAVX2(c *matrixCall, form, read int) {
+	switch 3*form + read {
+	case 0:
+		matrixNoneAVX2(c)
+	case 1:
+		matrixAfterAVX2(c)
+	case 2:
+		matrixBeforeAVX2(c)
+	case 3:
+		matrixGroupNoneAVX2(c)
+	case 4:
+		matrixGroupAfterAVX2(c)
+	case 5:
+		matrixGroupBeforeAVX2(c)
+	case 6:
+		matrixRankOneNoneAVX2(c)
+	case 7:
+		matrixRankOneAfterAVX2(c)
+	default:
+		matrixRankOneBeforeAVX2(c)
+	}
+}
+
+func matrixAVX2Part(c *matrixCall, form, read int) {
+	switch 3*form + read {
+	case 0:
+		matrixNoneAVX2Part(c)
+	case 1:
+		matrixAfterAVX2Part(c)
+	case 2:
+		matrixBeforeAVX2Part(c)
+	case 3:
+		matrixGroupNoneAVX2Part(c)
+	case 4:
+		matrixGroupAfterAVX2Part(c)
+	case 5:
+		matrixGroupBeforeAVX2Part(c)
+	case 6:
+		matrixRankOneNoneAVX2Part(c)
+	case 7:
+		matrixRankOneAfterAVX2Part(c)
+	default:
+		matrixRankOneBeforeAVX2Part(c)
 	}
 }

@@ -14,42 +14,6 @@ func selectiveKeepNEON(c *selectiveBackCall)
 func selectiveBackNEON(c *selectiveBackCall)
 
 //go:noescape
-func matrixNoneNEON(c *matrixCall)
-
-//go:noescape
-func matrixAfterNEON(c *matrixCall)
-
-//go:noescape
-func matrixBeforeNEON(c *matrixCall)
-
-//go:noescape
-func matrixRankOneNoneNEON(c *matrixCall)
-
-//go:noescape
-func matrixRankOneAfterNEON(c *matrixCall)
-
-//go:noescape
-func matrixRankOneBeforeNEON(c *matrixCall)
-
-//go:noescape
-func matrixVectorNoneNEON(c *matrixCall)
-
-//go:noescape
-func matrixVectorAfterNEON(c *matrixCall)
-
-//go:noescape
-func matrixVectorBeforeNEON(c *matrixCall)
-
-//go:noescape
-func matrixVectorRankOneNoneNEON(c *matrixCall)
-
-//go:noescape
-func matrixVectorRankOneAfterNEON(c *matrixCall)
-
-//go:noescape
-func matrixVectorRankOneBeforeNEON(c *matrixCall)
-
-//go:noescape
 func conv2NEON(c *convCall)
 
 //go:noescape
@@ -80,24 +44,6 @@ func diagonalNEON(c *diagonalCall)
 func selectiveNEONPart(c *selectiveCall)
 
 //go:noescape
-func matrixNoneNEONPart(c *matrixCall)
-
-//go:noescape
-func matrixAfterNEONPart(c *matrixCall)
-
-//go:noescape
-func matrixBeforeNEONPart(c *matrixCall)
-
-//go:noescape
-func matrixRankOneNoneNEONPart(c *matrixCall)
-
-//go:noescape
-func matrixRankOneAfterNEONPart(c *matrixCall)
-
-//go:noescape
-func matrixRankOneBeforeNEONPart(c *matrixCall)
-
-//go:noescape
 func conv2NEONPart(c *convCall)
 
 //go:noescape
@@ -124,56 +70,86 @@ func complexNEONPart(c *complexCall)
 //go:noescape
 func diagonalNEONPart(c *diagonalCall)
 
-func matrixNEON(c *matrixCall, rankOne bool, read int) {
-	switch {
-	case rankOne && read == 0:
-		matrixRankOneNoneNEON(c)
-	case rankOne && read == 1:
-		matrixRankOneAfterNEON(c)
-	case rankOne:
-		matrixRankOneBeforeNEON(c)
-	case read == 0:
-		matrixNoneNEON(c)
-	case read == 1:
-		matrixAfterNEON(c)
-	default:
-		matrixBeforeNEON(c)
-	}
-}
+//go:noescape
+func matrixNoneNEON(c *matrixCall)
 
-func matrixVectorNEON(c *matrixCall, rankOne bool, read int) {
-	switch {
-	case rankOne && read == 0:
-		matrixVectorRankOneNoneNEON(c)
-	case rankOne && read == 1:
-		matrixVectorRankOneAfterNEON(c)
-	case rankOne:
-		matrixVectorRankOneBeforeNEON(c)
-	case read == 0:
-		matrixVectorNoneNEON(c)
-	case read == 1:
-		matrixVectorAfterNEON(c)
-	default:
-		matrixVectorBeforeNEON(c)
-	}
-}
+//go:noescape
+func matrixAfterNEON(c *matrixCall)
 
-func matrixNEONPart(c *matrixCall, rankOne bool, read int) {
-	switch {
-	case rankOne && read == 0:
-		matrixRankOneNoneNEONPart(c)
-	case rankOne && read == 1:
-		matrixRankOneAfterNEONPart(c)
-	case rankOne:
-		matrixRankOneBeforeNEONPart(c)
-	case read == 0:
-		matrixNoneNEONPart(c)
-	case read == 1:
-		matrixAfterNEONPart(c)
-	default:
-		matrixBeforeNEONPart(c)
-	}
-}
+//go:noescape
+func matrixBeforeNEON(c *matrixCall)
+
+//go:noescape
+func matrixGroupNoneNEON(c *matrixCall)
+
+//go:noescape
+func matrixGroupAfterNEON(c *matrixCall)
+
+//go:noescape
+func matrixGroupBeforeNEON(c *matrixCall)
+
+//go:noescape
+func matrixRankOneNoneNEON(c *matrixCall)
+
+//go:noescape
+func matrixRankOneAfterNEON(c *matrixCall)
+
+//go:noescape
+func matrixRankOneBeforeNEON(c *matrixCall)
+
+//go:noescape
+func matrixVectorNoneNEON(c *matrixCall)
+
+//go:noescape
+func matrixVectorAfterNEON(c *matrixCall)
+
+//go:noescape
+func matrixVectorBeforeNEON(c *matrixCall)
+
+//go:noescape
+func matrixVectorGroupNoneNEON(c *matrixCall)
+
+//go:noescape
+func matrixVectorGroupAfterNEON(c *matrixCall)
+
+//go:noescape
+func matrixVectorGroupBeforeNEON(c *matrixCall)
+
+//go:noescape
+func matrixVectorRankOneNoneNEON(c *matrixCall)
+
+//go:noescape
+func matrixVectorRankOneAfterNEON(c *matrixCall)
+
+//go:noescape
+func matrixVectorRankOneBeforeNEON(c *matrixCall)
+
+//go:noescape
+func matrixNoneNEONPart(c *matrixCall)
+
+//go:noescape
+func matrixAfterNEONPart(c *matrixCall)
+
+//go:noescape
+func matrixBeforeNEONPart(c *matrixCall)
+
+//go:noescape
+func matrixGroupNoneNEONPart(c *matrixCall)
+
+//go:noescape
+func matrixGroupAfterNEONPart(c *matrixCall)
+
+//go:noescape
+func matrixGroupBeforeNEONPart(c *matrixCall)
+
+//go:noescape
+func matrixRankOneNoneNEONPart(c *matrixCall)
+
+//go:noescape
+func matrixRankOneAfterNEONPart(c *matrixCall)
+
+//go:noescape
+func matrixRankOneBeforeNEONPart(c *matrixCall)
 
 func convNEON(c *convCall, width int, silu bool) {
 	switch {
@@ -206,5 +182,74 @@ func convNEONPart(c *convCall, width int, silu bool) {
 		conv4SiLUNEONPart(c)
 	default:
 		conv4NEONPart(c)
+	}
+}
+
+func matrixNEON(c *matrixCall, form, read int) {
+	switch 3*form + read {
+	case 0:
+		matrixNoneNEON(c)
+	case 1:
+		matrixAfterNEON(c)
+	case 2:
+		matrixBeforeNEON(c)
+	case 3:
+		matrixGroupNoneNEON(c)
+	case 4:
+		matrixGroupAfterNEON(c)
+	case 5:
+		matrixGroupBeforeNEON(c)
+	case 6:
+		matrixRankOneNoneNEON(c)
+	case 7:
+		matrixRankOneAfterNEON(c)
+	default:
+		matrixRankOneBeforeNEON(c)
+	}
+}
+
+func matrixVectorNEON(c *matrixCall, form, read int) {
+	switch 3*form + read {
+	case 0:
+		matrixVectorNoneNEON(c)
+	case 1:
+		matrixVectorAfterNEON(c)
+	case 2:
+		matrixVectorBeforeNEON(c)
+	case 3:
+		matrixVectorGroupNoneNEON(c)
+	case 4:
+		matrixVectorGroupAfterNEON(c)
+	case 5:
+		matrixVectorGroupBeforeNEON(c)
+	case 6:
+		matrixVectorRankOneNoneNEON(c)
+	case 7:
+		matrixVectorRankOneAfterNEON(c)
+	default:
+		matrixVectorRankOneBeforeNEON(c)
+	}
+}
+
+func matrixNEONPart(c *matrixCall, form, read int) {
+	switch 3*form + read {
+	case 0:
+		matrixNoneNEONPart(c)
+	case 1:
+		matrixAfterNEONPart(c)
+	case 2:
+		matrixBeforeNEONPart(c)
+	case 3:
+		matrixGroupNoneNEONPart(c)
+	case 4:
+		matrixGroupAfterNEONPart(c)
+	case 5:
+		matrixGroupBeforeNEONPart(c)
+	case 6:
+		matrixRankOneNoneNEONPart(c)
+	case 7:
+		matrixRankOneAfterNEONPart(c)
+	default:
+		matrixRankOneBeforeNEONPart(c)
 	}
 }
