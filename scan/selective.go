@@ -55,7 +55,7 @@ func Selective(x, dt, A, Bm, Cm, D *tensor.Tensor, st *tensor.Part) *tensor.Tens
 		src := A.Data()
 		for e := range m.E {
 			for n := range m.N {
-				m.a[n*m.E+e] = src[e*m.N+n]
+				m.a[n*m.E+e] = min(max(src[e*m.N+n], -rec.MaxA), rec.MaxA)
 			}
 		}
 		workers := s.Workers()

@@ -165,56 +165,136 @@ func (g *recGen) tokens(body func()) {
 	g.op("JLT", loop)
 }
 
+// decay2 and decay3 are the coefficients of 2^f, highest first, for |f| ≤ 1/64
+// and 1/16: minimax, 0.44 and 0.21 ulp, the last exact, so that a decay near 1
+// is right to its last bit.
+var (
+	decay2 = []float32{0.24022869150114515, 0.6931573426887375, 1}
+	decay3 = []float32{0.05551147504523423, 0.24025763466670166, 0.6931471721315063, 1}
+)
+
 // exp2C are the coefficients of 2^x on [−½, ½] (Cephes, exp2f.c), highest
-// first; the last is exact, so that a decay near 1 is right to its last bit.
+// first; the last is exact.
 var exp2C = []float32{1.535336188319500e-4, 1.339887440266574e-3, 9.618437357674640e-3, 5.550332471162809e-2, 2.402264791363012e-1, 6.931472028550421e-1, 1}
 
-// exp2Regs is the first of the registers that hold exp2C with AVX-512; the
-// last holds the lower bound.
-const exp2Regs = 24
+// Registers that hold constants of decay with AVX-512, and with AVX2.
+const (
+	magic512, table512, poly512 = 24, 25, 27 // the table in two; all coefficients
+	magic256, table256, poly256 = 10, 11, 12 // c₂; c₁ in 14, the others in memory
+)
 
-func (g *recGen) exp2Setup() {
-	if g.wide {
-		for i, c := range exp2C {
-			g.set(c, exp2Regs+i)
+func (g *recGen) decaySetup() {
+	switch {
+	case g.wide:
+		g.set(3<<17, magic512)
+		for i := range 2 {
+			g.i("VMOVUPS exp2Table32<>+%d(SB), %s", 64*i, g.r(table512+i))
 		}
-		g.set(-150, exp2Regs+7)
+		for i, c := range decay2 {
+			g.set(c, poly512+i)
+		}
+	case !g.neon:
+		g.set(3<<19, magic256)
+		g.i("VMOVUPS exp2Table8<>+0(SB), %s", g.r(table256))
+		g.set(decay3[1], poly256)
+		g.set(decay3[2], 14)
 	}
 }
 
-// exp2: q = 2^x; x is overwritten, n is scratch. Below 2^−127 it is 0, but for AVX-512.
-func (g *recGen) exp2(x, n, q int) {
-	if g.wide {
-		g.r3("VMAXPS", x, exp2Regs+7, x)
-		g.i("VRNDSCALEPS $8, %s, %s", g.r(x), g.r(n))
-		g.r3("VSUBPS", n, x, x)
-		g.move(exp2Regs, q)
-		for i := range exp2C[1:] {
-			g.r3("VFMADD213PS", exp2Regs+1+i, x, q)
+// exp2Table prints 2^(i/n) for i < n, less i·step as an integer.
+func exp2Table(f *file, n int, step uint32) {
+	for i := range n {
+		f.p("DATA exp2Table%d<>+%d(SB)/4, $0x%08x", n, 4*i, math.Float32bits(float32(math.Exp2(float64(i)/float64(n))))-uint32(i)*step)
+	}
+	f.p("GLOBL exp2Table%d<>(SB), RODATA|NOPTR, $%d", n, 4*n)
+}
+
+// A stateRegs is the registers of one state: x holds a and is scratch after,
+// m is scratch, q the result; n is scratch for AVX-512.
+type stateRegs struct{ x, m, q, n int }
+
+// decay: q = 2^(dt·a), a factor of Mamba's states, with dt, times log₂e, in
+// register 4; for some states at once, whose instructions alternate: of one
+// alone more would wait than the processor keeps waiting. On amd64 dt·a is split
+// into n, a multiple of 1/32 or 1/8, and f, at most half that: adding a magic
+// number rounds to n, and in its last bits has the index of 2^(n − ⌊n⌋) in a table.
+//
+// AVX-512 never rounds dt·a, and VSCALEFPS needs no bounds: subnormal numbers
+// come out right. |dt| and |a| must be at most 1e12, or f may be no number.
+// Otherwise results below 2^−126 are 0 or near it.
+func (g *recGen) decay(states ...stateRegs) {
+	const dt = 4
+	each := func(f func(s stateRegs)) {
+		for _, s := range states {
+			f(s)
 		}
-		g.r3("VSCALEFPS", n, q, q)
-		return
 	}
-	g.clampLow(-127, x)
-	g.clampHigh(128, x)
-	// Adding 1.5·2²³ + 127 leaves the exponent of 2^n in the low bits.
-	const magic = 3<<22 + 127
-	g.c3("VADDPS", magic, x, n)
-	g.c3("VSUBPS", magic, n, q)
-	g.r3("VSUBPS", q, x, x)
-	g.horner(x, q, exp2C...)
-	if g.neon {
-		g.i("VSHL $23, V%d.S4, V%d.S4", n, n)
-	} else {
-		g.i("VPSLLD $23, %s, %s", g.r(n), g.r(n))
+	op := func(name string, f func(s stateRegs) (b, a, d int)) {
+		each(func(s stateRegs) { b, a, d := f(s); g.r3(name, b, a, d) })
 	}
-	g.r3("VMULPS", n, q, q)
+	bounds := func() {
+		op("VMULPS", func(s stateRegs) (b, a, d int) { return dt, s.x, s.x })
+		g.set(-127, g.tmp())
+		op("VMAXPS", func(s stateRegs) (b, a, d int) { return s.x, g.tmp(), s.x })
+		g.set(128, g.tmp())
+		op("VMINPS", func(s stateRegs) (b, a, d int) { return s.x, g.tmp(), s.x })
+	}
+	switch {
+	case g.wide:
+		each(func(s stateRegs) { g.move(magic512, s.m) })
+		op("VFMADD231PS", func(s stateRegs) (b, a, d int) { return dt, s.x, s.m })
+		op("VSUBPS", func(s stateRegs) (b, a, d int) { return magic512, s.m, s.n })
+		op("VFMSUB213PS", func(s stateRegs) (b, a, d int) { return s.n, dt, s.x })
+		op("VPERMI2PS", func(s stateRegs) (b, a, d int) { return table512 + 1, table512, s.m })
+		each(func(s stateRegs) { g.move(poly512, s.q) })
+		for i := range decay2[1:] {
+			op("VFMADD213PS", func(s stateRegs) (b, a, d int) { return poly512 + 1 + i, s.x, s.q })
+		}
+		op("VMULPS", func(s stateRegs) (b, a, d int) { return s.m, s.q, s.q })
+		op("VSCALEFPS", func(s stateRegs) (b, a, d int) { return s.n, s.q, s.q })
+	case g.neon:
+		bounds()
+		// Adding 1.5·2²³ + 127 leaves the exponent of 2^n in the low bits.
+		const magic = 3<<22 + 127
+		each(func(s stateRegs) {
+			g.c3("VADDPS", magic, s.x, s.m)
+			g.c3("VSUBPS", magic, s.m, s.q)
+			g.r3("VSUBPS", s.q, s.x, s.x)
+			g.horner(s.x, s.q, exp2C...)
+			g.i("VSHL $23, V%d.S4, V%d.S4", s.m, s.m)
+			g.r3("VMULPS", s.m, s.q, s.q)
+		})
+	default:
+		bounds()
+		op("VADDPS", func(s stateRegs) (b, a, d int) { return magic256, s.x, s.m })
+		op("VSUBPS", func(s stateRegs) (b, a, d int) { return magic256, s.m, s.q })
+		op("VSUBPS", func(s stateRegs) (b, a, d int) { return s.q, s.x, s.x })
+		op("VPERMPS", func(s stateRegs) (b, a, d int) { return table256, s.m, s.q })
+		each(func(s stateRegs) { g.i("VPSLLD $20, %s, %s", g.r(s.m), g.r(s.m)) })
+		op("VPADDD", func(s stateRegs) (b, a, d int) { return s.q, s.m, s.m })
+		each(func(s stateRegs) { g.set(decay3[0], s.q) })
+		op("VFMADD213PS", func(s stateRegs) (b, a, d int) { return poly256, s.x, s.q })
+		op("VFMADD213PS", func(s stateRegs) (b, a, d int) { return 14, s.x, s.q })
+		g.set(decay3[3], g.tmp())
+		op("VFMADD213PS", func(s stateRegs) (b, a, d int) { return g.tmp(), s.x, s.q })
+		op("VMULPS", func(s stateRegs) (b, a, d int) { return s.m, s.q, s.q })
+	}
+}
+
+// steps prepares decay: register 4 = dt·log₂e, within bounds.
+func (g *recGen) steps() {
+	g.c3("VMULPS", math.Log2E, 4, 4)
+	if g.wide {
+		const most = 1e12 // rec.MaxA
+		g.clampLow(-most, 4)
+		g.clampHigh(most, 4)
+	}
 }
 
 // selective prints Mamba's scan of one vector of channels. Register 4: dt·log₂e, 5: dt·x, 6: y, 7: D.
 func (g *recGen) selective() {
 	g.open("selective", "selectiveCall", "h", "a", "dt", "x", "y", "b", "c", "d", "T", "N", "hs", "as", "dts", "xs", "ys", "bs", "cs", "lanes")
-	g.exp2Setup()
+	g.decaySetup()
 	g.loadField("d", 7)
 	g.tokens(func() {
 		g.row("dt", "dts", "R8")
@@ -234,49 +314,93 @@ func (g *recGen) selective() {
 		g.load("(R9)", 5)
 		g.r3("VMULPS", 5, 7, 6)
 		g.r3("VMULPS", 5, 4, 5)
-		g.c3("VMULPS", math.Log2E, 4, 4)
+		g.steps()
 		g.op("MOVQ", g.f("h"), "R8")
 		g.op("MOVQ", g.f("a"), "R9")
 		g.op("MOVQ", g.f("hs"), "R12")
 		g.op("MOVQ", g.f("as"), "R13")
 		g.op("MOVQ", g.f("N"), "BX")
 		g.op("XORQ", "CX", "CX")
-		state := g.label("state")
-		g.align()
-		g.p("%s:", state)
-		g.load("(R9)", 0)
-		g.r3("VMULPS", 4, 0, 0)
-		g.exp2(0, 1, 2)
-		g.load("(R8)", 3)
-		h := 3
-		if g.wide {
-			g.i("VMULPS.BCST (R10)(CX*4), Z5, Z0")
-			g.r3("VFMADD213PS", 0, 2, 3) // h = p·h + dt·x·B
-			g.i("VFMADD231PS.BCST (R11)(CX*4), Z3, Z6")
+		some, one, done := g.label("states"), g.label("state"), g.label("done")
+		if states := g.statesAtOnce(); len(states) > 1 {
+			g.op("SUBQ", fmt.Sprintf("$%d", len(states)-1), "BX")
+			g.op("JLE", one)
+			g.align()
+			g.p("%s:", some)
+			g.selectiveStates(states...)
+			g.op("CMPQ", "CX", "BX")
+			g.op("JLT", some)
+			g.p("%s:", one)
+			g.op("MOVQ", g.f("N"), "BX")
+			g.op("CMPQ", "CX", "BX")
+			g.op("JGE", done)
 		} else {
-			g.bcast("(R10)(CX*4)", 0)
-			g.r3("VMULPS", 5, 0, 0)
-			h = g.fused(0, 2, 3)
-			g.bcast("(R11)(CX*4)", 1)
-			g.r3("VFMADD231PS", 1, h, 6)
+			g.align()
 		}
-		g.store(h, "(R8)")
-		g.op("ADDQ", "R12", "R8")
-		g.op("ADDQ", "R13", "R9")
-		g.op("INCQ", "CX")
+		last := g.label("last")
+		g.p("%s:", last)
+		g.selectiveStates(g.statesAtOnce()[0])
 		g.op("CMPQ", "CX", "BX")
-		g.op("JLT", state)
+		g.op("JLT", last)
+		g.p("%s:", done)
 		g.row("y", "ys", "R8")
 		g.store(6, "(R8)")
 	})
 	g.close()
 }
 
+// statesAtOnce are the registers of the states that selective takes at once.
+func (g *recGen) statesAtOnce() []stateRegs {
+	switch {
+	case g.wide:
+		return []stateRegs{{8, 9, 10, 11}, {12, 13, 14, 15}, {16, 17, 18, 19}, {20, 21, 22, 23}}
+	case g.neon:
+		return []stateRegs{{0, 1, 2, 3}}
+	}
+	return []stateRegs{{x: 0, m: 1, q: 2}, {x: 3, m: 8, q: 9}}
+}
+
+// selectiveStates prints a token's work on states CX and those that follow: h at
+// R8 and a at R9, which advance with CX; B and C at R10 and R11.
+func (g *recGen) selectiveStates(states ...stateRegs) {
+	for _, s := range states {
+		g.load("(R9)", s.x)
+		g.op("ADDQ", "R13", "R9")
+	}
+	g.decay(states...)
+	for u, s := range states {
+		h := s.m
+		g.load("(R8)", h)
+		if g.wide {
+			g.i("VMULPS.BCST %d(R10)(CX*4), Z5, %s", 4*u, g.r(s.x))
+			g.r3("VFMADD213PS", s.x, s.q, h) // h = p·h + dt·x·B
+			g.i("VFMADD231PS.BCST %d(R11)(CX*4), %s, Z6", 4*u, g.r(h))
+		} else {
+			g.bcast(at4(u, "(R10)(CX*4)"), s.x)
+			g.r3("VMULPS", 5, s.x, s.x)
+			h = g.fused(s.x, s.q, h)
+			g.bcast(at4(u, "(R11)(CX*4)"), s.q)
+			g.r3("VFMADD231PS", s.q, h, 6)
+		}
+		g.store(h, "(R8)")
+		g.op("ADDQ", "R12", "R8")
+	}
+	g.op("ADDQ", fmt.Sprintf("$%d", len(states)), "CX")
+}
+
+// at4 is the address of the u-th float after addr.
+func at4(u int, addr string) string {
+	if u == 0 {
+		return addr
+	}
+	return fmt.Sprintf("%d%s", 4*u, addr)
+}
+
 // selectiveKeep prints the scan that keeps, for the gradient, each state before
 // its token and each factor: rows of 16 channels, of which this takes a vector.
 func (g *recGen) selectiveKeep() {
 	g.open("selectiveKeep", "selectiveBackCall", selectiveBackFields...)
-	g.exp2Setup()
+	g.decaySetup()
 	g.op("MOVQ", g.f("hs"), "R9")
 	g.op("MOVQ", g.f("ps"), "R12")
 	g.tokens(func() {
@@ -288,15 +412,14 @@ func (g *recGen) selectiveKeep() {
 			g.load("(R8)(DX*1)", 4+i)
 		}
 		g.r3("VMULPS", 5, 4, 5)
-		g.c3("VMULPS", math.Log2E, 4, 4)
+		g.steps()
 		g.op("MOVQ", g.f("h"), "R8")
 		g.op("MOVQ", g.f("a"), "R13")
 		g.op("XORQ", "CX", "CX")
 		state := g.label("state")
 		g.p("%s:", state)
 		g.load("(R13)", 0)
-		g.r3("VMULPS", 4, 0, 0)
-		g.exp2(0, 1, 2)
+		g.decay(stateRegs{0, 1, 2, 3})
 		g.load("(R8)", 3)
 		g.store(3, "(R9)")
 		g.store(2, "(R12)")
@@ -812,6 +935,8 @@ func recAMD64(f *file) {
 		}
 	}
 	consts.table(f)
+	exp2Table(f, 32, 0)
+	exp2Table(f, 8, 1<<20)
 }
 
 func recARM64(f *file) {

@@ -121,6 +121,49 @@ func TestSelective(t *testing.T) {
 	})
 }
 
+// The factors of the states, by states of 1 that nothing is added to. Their
+// argument is rounded twice, to which the allowance for its size is due; results
+// below the normal numbers may be anything as small.
+func TestDecay(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		var as []float32
+		for x := 0.0; x > -110; x -= 0.0173 {
+			as = append(as, float32(x))
+		}
+		for _, x := range []float64{1e-30, -1e-30, 1, 20, 80, 89, -MaxA, MaxA, -150, -1e6} {
+			as = append(as, float32(x))
+		}
+		E := len(as)
+		run := func(dt float32) []float32 {
+			h, row := make([]float32, E), make([]float32, E)
+			dts := make([]float32, E)
+			for i := range h {
+				h[i], dts[i] = 1, dt
+			}
+			Selective(&SelectiveArgs{T: 1, E: E, N: 1, H: h, A: as, Dt: dts, X: row, Y: make([]float32, E), B: []float32{0}, C: []float32{0}})
+			return h
+		}
+		for _, dt := range []float32{0, 1, 0.3, 1e-10, 1e10, MaxA} {
+			for i, got := range run(dt) {
+				x := float64(dt) * float64(as[i])
+				want := math.Exp(x)
+				ok := math.Abs(float64(got)-want) <= (3+2*math.Abs(x))*0x1p-24*want+0x1p-126
+				if want > math.MaxFloat32 {
+					ok = math.IsInf(float64(got), 1)
+				}
+				if !ok {
+					t.Fatalf("e^(%v·%v) = %v, want %v", dt, as[i], got, want)
+				}
+			}
+		}
+		for i, got := range run(float32(math.NaN())) {
+			if got == got {
+				t.Fatalf("e^(NaN·%v) = %v", as[i], got)
+			}
+		}
+	})
+}
+
 // The way back against the portable one, which scan's tests compare with differences.
 func TestSelectiveBackward(t *testing.T) {
 	eachChannels(t, func(t *testing.T, r source, T, E int) {

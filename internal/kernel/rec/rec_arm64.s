@@ -46,8 +46,9 @@ token_1:
 	MOVD 72(R0), R4
 	MOVD ZR, R3
 	PCALIGN $16
-state_2:
+last_5:
 	FMOVQ (R9), F0
+	ADD R13, R9
 	WORD $0x6E24DC00 // FMUL V0.4S, V0.4S, V4.4S
 	FMOVQ 16(R5), F31 // -127
 	WORD $0x4E20F7E0 // FMAX V0.4S, V31.4S, V0.4S
@@ -73,20 +74,20 @@ state_2:
 	VFMLA V31.S4, V0.S4, V2.S4
 	VSHL $23, V1.S4, V1.S4
 	WORD $0x6E21DC42 // FMUL V2.4S, V2.4S, V1.4S
-	FMOVQ (R8), F3
+	FMOVQ (R8), F1
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V0.S4]
 	WORD $0x6E25DC00 // FMUL V0.4S, V0.4S, V5.4S
-	VFMLA V2.S4, V3.S4, V0.S4
+	VFMLA V2.S4, V1.S4, V0.S4
 	ADD R3<<2, R11, R6
-	VLD1R (R6), [V1.S4]
-	VFMLA V1.S4, V0.S4, V6.S4
+	VLD1R (R6), [V2.S4]
+	VFMLA V2.S4, V0.S4, V6.S4
 	FMOVQ F0, (R8)
 	ADD R12, R8
-	ADD R13, R9
 	ADD $1, R3
 	CMP R4, R3
-	BLT state_2
+	BLT last_5
+done_4:
 	MOVD R1, R8
 	MOVD 112(R0), R6
 	MUL R6, R8
@@ -106,7 +107,7 @@ TEXT ·selectiveKeepNEON(SB), NOSPLIT, $0-8
 	MOVD 16(R0), R9
 	MOVD 24(R0), R12
 	MOVD ZR, R1
-token_3:
+token_6:
 	MOVD R1, R10
 	MOVD 136(R0), R6
 	MUL R6, R10
@@ -126,7 +127,7 @@ token_3:
 	MOVD 0(R0), R8
 	MOVD 8(R0), R13
 	MOVD ZR, R3
-state_4:
+state_7:
 	FMOVQ (R13), F0
 	WORD $0x6E24DC00 // FMUL V0.4S, V0.4S, V4.4S
 	FMOVQ 16(R5), F31 // -127
@@ -168,11 +169,11 @@ state_4:
 	ADD $1, R3
 	MOVD 128(R0), R6
 	CMP R6, R3
-	BLT state_4
+	BLT state_7
 	ADD $1, R1
 	MOVD 120(R0), R6
 	CMP R6, R1
-	BLT token_3
+	BLT token_6
 	RET
 
 // func selectiveBackNEON(c *selectiveBackCall)
@@ -180,9 +181,9 @@ TEXT ·selectiveBackNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD 120(R0), R1
-token_5:
+token_8:
 	SUBS $1, R1
-	BLT done_6
+	BLT done_9
 	MOVD R1, R10
 	MOVD 136(R0), R6
 	MUL R6, R10
@@ -223,7 +224,7 @@ token_5:
 	ADD R5, R13
 	MOVD ZR, R3
 	MOVD ZR, R5
-state_7:
+state_10:
 	FMOVQ (R9), F1
 	FMOVQ (R8), F0
 	WORD $0x6E21DC00 // FMUL V0.4S, V0.4S, V1.4S
@@ -273,7 +274,7 @@ state_7:
 	ADD $1, R5
 	MOVD 128(R0), R6
 	CMP R6, R5
-	BLT state_7
+	BLT state_10
 	MOVD R1, R4
 	LSL $6, R4
 	MOVD 56(R0), R8
@@ -282,8 +283,8 @@ state_7:
 	MOVD 64(R0), R8
 	ADD R4, R8, R6
 	FMOVQ F9, (R6)
-	B token_5
-done_6:
+	B token_8
+done_9:
 	RET
 
 // func conv2NEON(c *convCall)
@@ -304,7 +305,7 @@ TEXT ·conv2NEON(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVQ (R2), F14
 	MOVD ZR, R1
-token_8:
+token_11:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -324,7 +325,7 @@ token_8:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_8
+	BLT token_11
 	MOVD 32(R0), R8
 	FMOVQ F6, (R8)
 	MOVD 72(R0), R6
@@ -349,7 +350,7 @@ TEXT ·conv2SiLUNEON(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVQ (R2), F14
 	MOVD ZR, R1
-token_9:
+token_12:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -413,7 +414,7 @@ token_9:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_9
+	BLT token_12
 	MOVD 32(R0), R8
 	FMOVQ F6, (R8)
 	MOVD 72(R0), R6
@@ -444,7 +445,7 @@ TEXT ·conv3NEON(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVQ (R2), F14
 	MOVD ZR, R1
-token_10:
+token_13:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -466,7 +467,7 @@ token_10:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_10
+	BLT token_13
 	MOVD 32(R0), R8
 	FMOVQ F6, (R8)
 	MOVD 72(R0), R6
@@ -500,7 +501,7 @@ TEXT ·conv3SiLUNEON(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVQ (R2), F14
 	MOVD ZR, R1
-token_11:
+token_14:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -566,7 +567,7 @@ token_11:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_11
+	BLT token_14
 	MOVD 32(R0), R8
 	FMOVQ F6, (R8)
 	MOVD 72(R0), R6
@@ -606,7 +607,7 @@ TEXT ·conv4NEON(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVQ (R2), F14
 	MOVD ZR, R1
-token_12:
+token_15:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -630,7 +631,7 @@ token_12:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_12
+	BLT token_15
 	MOVD 32(R0), R8
 	FMOVQ F6, (R8)
 	MOVD 72(R0), R6
@@ -673,7 +674,7 @@ TEXT ·conv4SiLUNEON(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVQ (R2), F14
 	MOVD ZR, R1
-token_13:
+token_16:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -741,7 +742,7 @@ token_13:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_13
+	BLT token_16
 	MOVD 32(R0), R8
 	FMOVQ F6, (R8)
 	MOVD 72(R0), R6
@@ -769,7 +770,7 @@ TEXT ·wkv4NEON(SB), NOSPLIT, $0-8
 	MOVD 32(R0), R2
 	FMOVQ (R2), F10
 	MOVD ZR, R1
-token_14:
+token_17:
 	MOVD R1, R8
 	MOVD 72(R0), R6
 	MUL R6, R8
@@ -907,7 +908,7 @@ token_14:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_14
+	BLT token_17
 	MOVD 0(R0), R2
 	FMOVQ F6, (R2)
 	MOVD 8(R0), R2
@@ -923,7 +924,7 @@ TEXT ·complexNEON(SB), NOSPLIT, $0-8
 	MOVD 64(R0), R2
 	FMOVQ (R2), F2
 	MOVD ZR, R1
-token_15:
+token_18:
 	MOVD R1, R8
 	MOVD 112(R0), R6
 	MUL R6, R8
@@ -934,8 +935,8 @@ token_15:
 	MOVD 96(R0), R4
 	MOVD ZR, R3
 	CMP $0, R4
-	BEQ done_17
-mode_16:
+	BEQ done_20
+mode_19:
 	MOVD 0(R0), R2
 	ADD R3, R2, R6
 	FMOVQ (R6), F3
@@ -977,8 +978,8 @@ mode_16:
 	MOVD 104(R0), R6
 	ADD R6, R3
 	SUBS $1, R4
-	BNE mode_16
-done_17:
+	BNE mode_19
+done_20:
 	WORD $0x4E21D421 // FADD V1.4S, V1.4S, V1.4S
 	VFMLA V0.S4, V2.S4, V1.S4
 	MOVD R1, R8
@@ -990,7 +991,7 @@ done_17:
 	ADD $1, R1
 	MOVD 88(R0), R6
 	CMP R6, R1
-	BLT token_15
+	BLT token_18
 	RET
 
 // func diagonalNEON(c *diagonalCall)
@@ -1000,7 +1001,7 @@ TEXT ·diagonalNEON(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVQ (R2), F0
 	MOVD ZR, R1
-token_18:
+token_21:
 	MOVD R1, R8
 	MOVD 40(R0), R6
 	MUL R6, R8
@@ -1025,7 +1026,7 @@ token_18:
 	ADD $1, R1
 	MOVD 32(R0), R6
 	CMP R6, R1
-	BLT token_18
+	BLT token_21
 	MOVD 24(R0), R2
 	FMOVQ F0, (R2)
 	RET
@@ -1035,7 +1036,7 @@ TEXT ·matrixNoneNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_19:
+group_22:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1062,7 +1063,7 @@ group_19:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_20:
+row_23:
 	FMOVQ 0(R8), F8
 	FMOVQ 16(R8), F9
 	FMOVQ 32(R8), F10
@@ -1085,11 +1086,11 @@ row_20:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_20
+	BNE row_23
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_19
+	BLT group_22
 	RET
 
 // func matrixGroupNoneNEON(c *matrixCall)
@@ -1097,7 +1098,7 @@ TEXT ·matrixGroupNoneNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_21:
+group_24:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1136,7 +1137,7 @@ group_21:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_22:
+row_25:
 	FMOVQ 0(R8), F24
 	FMOVQ 16(R8), F25
 	FMOVQ 32(R8), F26
@@ -1183,11 +1184,11 @@ row_22:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_22
+	BNE row_25
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_21
+	BLT group_24
 	RET
 
 // func matrixRankOneNoneNEON(c *matrixCall)
@@ -1203,7 +1204,7 @@ TEXT ·matrixRankOneNoneNEON(SB), NOSPLIT, $0-8
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD ZR, R3
-first_23:
+first_26:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V21.S4]
 	FMOVQ 0(R8), F16
@@ -1217,9 +1218,9 @@ first_23:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_23
+	BLT first_26
 	MOVD ZR, R1
-token_24:
+token_27:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1256,9 +1257,9 @@ token_24:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_25
+	BLT last_28
 	MOVD R1, R2
-last_25:
+last_28:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -1267,7 +1268,7 @@ last_25:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_26:
+row_29:
 	VLD1R (R11), [V17.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V18.S4]
@@ -1303,11 +1304,11 @@ row_26:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_26
+	BLT row_29
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_24
+	BLT token_27
 	RET
 
 // func matrixAfterNEON(c *matrixCall)
@@ -1315,7 +1316,7 @@ TEXT ·matrixAfterNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_27:
+group_30:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1352,7 +1353,7 @@ group_27:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_28:
+row_31:
 	FMOVQ 0(R8), F8
 	FMOVQ 16(R8), F9
 	FMOVQ 32(R8), F10
@@ -1381,7 +1382,7 @@ row_28:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_28
+	BNE row_31
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -1394,7 +1395,7 @@ row_28:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_27
+	BLT group_30
 	RET
 
 // func matrixGroupAfterNEON(c *matrixCall)
@@ -1402,7 +1403,7 @@ TEXT ·matrixGroupAfterNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_29:
+group_32:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1459,7 +1460,7 @@ group_29:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_30:
+row_33:
 	FMOVQ 0(R8), F24
 	FMOVQ 16(R8), F25
 	FMOVQ 32(R8), F26
@@ -1524,7 +1525,7 @@ row_30:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_30
+	BNE row_33
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -1549,7 +1550,7 @@ row_30:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_29
+	BLT group_32
 	RET
 
 // func matrixRankOneAfterNEON(c *matrixCall)
@@ -1565,7 +1566,7 @@ TEXT ·matrixRankOneAfterNEON(SB), NOSPLIT, $0-8
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD ZR, R3
-first_31:
+first_34:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V21.S4]
 	FMOVQ 0(R8), F16
@@ -1579,9 +1580,9 @@ first_31:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_31
+	BLT first_34
 	MOVD ZR, R1
-token_32:
+token_35:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1627,9 +1628,9 @@ token_32:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_33
+	BLT last_36
 	MOVD R1, R2
-last_33:
+last_36:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -1638,7 +1639,7 @@ last_33:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_34:
+row_37:
 	VLD1R (R11), [V17.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V18.S4]
@@ -1680,7 +1681,7 @@ row_34:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_34
+	BLT row_37
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -1693,7 +1694,7 @@ row_34:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_32
+	BLT token_35
 	RET
 
 // func matrixBeforeNEON(c *matrixCall)
@@ -1701,7 +1702,7 @@ TEXT ·matrixBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_35:
+group_38:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1738,7 +1739,7 @@ group_35:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_36:
+row_39:
 	FMOVQ 0(R8), F8
 	FMOVQ 16(R8), F9
 	FMOVQ 32(R8), F10
@@ -1767,7 +1768,7 @@ row_36:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_36
+	BNE row_39
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -1780,7 +1781,7 @@ row_36:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_35
+	BLT group_38
 	RET
 
 // func matrixGroupBeforeNEON(c *matrixCall)
@@ -1788,7 +1789,7 @@ TEXT ·matrixGroupBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_37:
+group_40:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1845,7 +1846,7 @@ group_37:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_38:
+row_41:
 	FMOVQ 0(R8), F24
 	FMOVQ 16(R8), F25
 	FMOVQ 32(R8), F26
@@ -1910,7 +1911,7 @@ row_38:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_38
+	BNE row_41
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -1935,7 +1936,7 @@ row_38:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_37
+	BLT group_40
 	RET
 
 // func matrixRankOneBeforeNEON(c *matrixCall)
@@ -1951,7 +1952,7 @@ TEXT ·matrixRankOneBeforeNEON(SB), NOSPLIT, $0-8
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD ZR, R3
-first_39:
+first_42:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V21.S4]
 	FMOVQ 0(R8), F16
@@ -1965,9 +1966,9 @@ first_39:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_39
+	BLT first_42
 	MOVD ZR, R1
-token_40:
+token_43:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2013,9 +2014,9 @@ token_40:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_41
+	BLT last_44
 	MOVD R1, R2
-last_41:
+last_44:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -2024,7 +2025,7 @@ last_41:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_42:
+row_45:
 	VLD1R (R11), [V17.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V18.S4]
@@ -2066,7 +2067,7 @@ row_42:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_42
+	BLT row_45
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2079,7 +2080,7 @@ row_42:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_40
+	BLT token_43
 	RET
 
 // func matrixVectorNoneNEON(c *matrixCall)
@@ -2087,7 +2088,7 @@ TEXT ·matrixVectorNoneNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_43:
+group_46:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2111,7 +2112,7 @@ group_43:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_44:
+row_47:
 	FMOVQ 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -2122,11 +2123,11 @@ row_44:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_44
+	BNE row_47
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_43
+	BLT group_46
 	RET
 
 // func matrixVectorGroupNoneNEON(c *matrixCall)
@@ -2134,7 +2135,7 @@ TEXT ·matrixVectorGroupNoneNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_45:
+group_48:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2164,7 +2165,7 @@ group_45:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_46:
+row_49:
 	FMOVQ 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -2187,11 +2188,11 @@ row_46:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_46
+	BNE row_49
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_45
+	BLT group_48
 	RET
 
 // func matrixVectorRankOneNoneNEON(c *matrixCall)
@@ -2204,7 +2205,7 @@ TEXT ·matrixVectorRankOneNoneNEON(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_47:
+first_50:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVQ 0(R8), F4
@@ -2212,9 +2213,9 @@ first_47:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_47
+	BLT first_50
 	MOVD ZR, R1
-token_48:
+token_51:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2242,9 +2243,9 @@ token_48:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_49
+	BLT last_52
 	MOVD R1, R2
-last_49:
+last_52:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -2253,7 +2254,7 @@ last_49:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_50:
+row_53:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -2271,11 +2272,11 @@ row_50:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_50
+	BLT row_53
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_48
+	BLT token_51
 	RET
 
 // func matrixVectorAfterNEON(c *matrixCall)
@@ -2283,7 +2284,7 @@ TEXT ·matrixVectorAfterNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_51:
+group_54:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2314,7 +2315,7 @@ group_51:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_52:
+row_55:
 	FMOVQ 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -2328,7 +2329,7 @@ row_52:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_52
+	BNE row_55
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2338,7 +2339,7 @@ row_52:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_51
+	BLT group_54
 	RET
 
 // func matrixVectorGroupAfterNEON(c *matrixCall)
@@ -2346,7 +2347,7 @@ TEXT ·matrixVectorGroupAfterNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_53:
+group_56:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2385,7 +2386,7 @@ group_53:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_54:
+row_57:
 	FMOVQ 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -2417,7 +2418,7 @@ row_54:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_54
+	BNE row_57
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2433,7 +2434,7 @@ row_54:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_53
+	BLT group_56
 	RET
 
 // func matrixVectorRankOneAfterNEON(c *matrixCall)
@@ -2446,7 +2447,7 @@ TEXT ·matrixVectorRankOneAfterNEON(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_55:
+first_58:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVQ 0(R8), F4
@@ -2454,9 +2455,9 @@ first_55:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_55
+	BLT first_58
 	MOVD ZR, R1
-token_56:
+token_59:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2490,9 +2491,9 @@ token_56:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_57
+	BLT last_60
 	MOVD R1, R2
-last_57:
+last_60:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -2501,7 +2502,7 @@ last_57:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_58:
+row_61:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -2522,7 +2523,7 @@ row_58:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_58
+	BLT row_61
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2532,7 +2533,7 @@ row_58:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_56
+	BLT token_59
 	RET
 
 // func matrixVectorBeforeNEON(c *matrixCall)
@@ -2540,7 +2541,7 @@ TEXT ·matrixVectorBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_59:
+group_62:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2571,7 +2572,7 @@ group_59:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_60:
+row_63:
 	FMOVQ 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -2585,7 +2586,7 @@ row_60:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_60
+	BNE row_63
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2595,7 +2596,7 @@ row_60:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_59
+	BLT group_62
 	RET
 
 // func matrixVectorGroupBeforeNEON(c *matrixCall)
@@ -2603,7 +2604,7 @@ TEXT ·matrixVectorGroupBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_61:
+group_64:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2642,7 +2643,7 @@ group_61:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_62:
+row_65:
 	FMOVQ 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -2674,7 +2675,7 @@ row_62:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_62
+	BNE row_65
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2690,7 +2691,7 @@ row_62:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_61
+	BLT group_64
 	RET
 
 // func matrixVectorRankOneBeforeNEON(c *matrixCall)
@@ -2703,7 +2704,7 @@ TEXT ·matrixVectorRankOneBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_63:
+first_66:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVQ 0(R8), F4
@@ -2711,9 +2712,9 @@ first_63:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_63
+	BLT first_66
 	MOVD ZR, R1
-token_64:
+token_67:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2747,9 +2748,9 @@ token_64:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_65
+	BLT last_68
 	MOVD R1, R2
-last_65:
+last_68:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -2758,7 +2759,7 @@ last_65:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_66:
+row_69:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -2779,7 +2780,7 @@ row_66:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_66
+	BLT row_69
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2789,7 +2790,7 @@ row_66:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_64
+	BLT token_67
 	RET
 
 // func selectiveNEONPart(c *selectiveCall)
@@ -2799,7 +2800,7 @@ TEXT ·selectiveNEONPart(SB), NOSPLIT, $0-8
 	MOVD 56(R0), R2
 	FMOVS (R2), F7
 	MOVD ZR, R1
-token_67:
+token_70:
 	MOVD R1, R8
 	MOVD 96(R0), R6
 	MUL R6, R8
@@ -2833,8 +2834,9 @@ token_67:
 	MOVD 72(R0), R4
 	MOVD ZR, R3
 	PCALIGN $16
-state_68:
+last_74:
 	FMOVS (R9), F0
+	ADD R13, R9
 	WORD $0x6E24DC00 // FMUL V0.4S, V0.4S, V4.4S
 	FMOVQ 16(R5), F31 // -127
 	WORD $0x4E20F7E0 // FMAX V0.4S, V31.4S, V0.4S
@@ -2860,20 +2862,20 @@ state_68:
 	VFMLA V31.S4, V0.S4, V2.S4
 	VSHL $23, V1.S4, V1.S4
 	WORD $0x6E21DC42 // FMUL V2.4S, V2.4S, V1.4S
-	FMOVS (R8), F3
+	FMOVS (R8), F1
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V0.S4]
 	WORD $0x6E25DC00 // FMUL V0.4S, V0.4S, V5.4S
-	VFMLA V2.S4, V3.S4, V0.S4
+	VFMLA V2.S4, V1.S4, V0.S4
 	ADD R3<<2, R11, R6
-	VLD1R (R6), [V1.S4]
-	VFMLA V1.S4, V0.S4, V6.S4
+	VLD1R (R6), [V2.S4]
+	VFMLA V2.S4, V0.S4, V6.S4
 	FMOVS F0, (R8)
 	ADD R12, R8
-	ADD R13, R9
 	ADD $1, R3
 	CMP R4, R3
-	BLT state_68
+	BLT last_74
+done_73:
 	MOVD R1, R8
 	MOVD 112(R0), R6
 	MUL R6, R8
@@ -2883,7 +2885,7 @@ state_68:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_67
+	BLT token_70
 	RET
 
 // func conv2NEONPart(c *convCall)
@@ -2904,7 +2906,7 @@ TEXT ·conv2NEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_69:
+token_75:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -2924,7 +2926,7 @@ token_69:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_69
+	BLT token_75
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -2949,7 +2951,7 @@ TEXT ·conv2SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_70:
+token_76:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3013,7 +3015,7 @@ token_70:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_70
+	BLT token_76
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -3044,7 +3046,7 @@ TEXT ·conv3NEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_71:
+token_77:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3066,7 +3068,7 @@ token_71:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_71
+	BLT token_77
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -3100,7 +3102,7 @@ TEXT ·conv3SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_72:
+token_78:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3166,7 +3168,7 @@ token_72:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_72
+	BLT token_78
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -3206,7 +3208,7 @@ TEXT ·conv4NEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_73:
+token_79:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3230,7 +3232,7 @@ token_73:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_73
+	BLT token_79
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -3273,7 +3275,7 @@ TEXT ·conv4SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_74:
+token_80:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3341,7 +3343,7 @@ token_74:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_74
+	BLT token_80
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -3369,7 +3371,7 @@ TEXT ·wkv4NEONPart(SB), NOSPLIT, $0-8
 	MOVD 32(R0), R2
 	FMOVS (R2), F10
 	MOVD ZR, R1
-token_75:
+token_81:
 	MOVD R1, R8
 	MOVD 72(R0), R6
 	MUL R6, R8
@@ -3507,7 +3509,7 @@ token_75:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_75
+	BLT token_81
 	MOVD 0(R0), R2
 	FMOVS F6, (R2)
 	MOVD 8(R0), R2
@@ -3523,7 +3525,7 @@ TEXT ·complexNEONPart(SB), NOSPLIT, $0-8
 	MOVD 64(R0), R2
 	FMOVS (R2), F2
 	MOVD ZR, R1
-token_76:
+token_82:
 	MOVD R1, R8
 	MOVD 112(R0), R6
 	MUL R6, R8
@@ -3534,8 +3536,8 @@ token_76:
 	MOVD 96(R0), R4
 	MOVD ZR, R3
 	CMP $0, R4
-	BEQ done_78
-mode_77:
+	BEQ done_84
+mode_83:
 	MOVD 0(R0), R2
 	ADD R3, R2, R6
 	FMOVS (R6), F3
@@ -3577,8 +3579,8 @@ mode_77:
 	MOVD 104(R0), R6
 	ADD R6, R3
 	SUBS $1, R4
-	BNE mode_77
-done_78:
+	BNE mode_83
+done_84:
 	WORD $0x4E21D421 // FADD V1.4S, V1.4S, V1.4S
 	VFMLA V0.S4, V2.S4, V1.S4
 	MOVD R1, R8
@@ -3590,7 +3592,7 @@ done_78:
 	ADD $1, R1
 	MOVD 88(R0), R6
 	CMP R6, R1
-	BLT token_76
+	BLT token_82
 	RET
 
 // func diagonalNEONPart(c *diagonalCall)
@@ -3600,7 +3602,7 @@ TEXT ·diagonalNEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F0
 	MOVD ZR, R1
-token_79:
+token_85:
 	MOVD R1, R8
 	MOVD 40(R0), R6
 	MUL R6, R8
@@ -3625,7 +3627,7 @@ token_79:
 	ADD $1, R1
 	MOVD 32(R0), R6
 	CMP R6, R1
-	BLT token_79
+	BLT token_85
 	MOVD 24(R0), R2
 	FMOVS F0, (R2)
 	RET
@@ -3635,7 +3637,7 @@ TEXT ·matrixNoneNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_80:
+group_86:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3659,7 +3661,7 @@ group_80:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_81:
+row_87:
 	FMOVS 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -3670,11 +3672,11 @@ row_81:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_81
+	BNE row_87
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_80
+	BLT group_86
 	RET
 
 // func matrixGroupNoneNEONPart(c *matrixCall)
@@ -3682,7 +3684,7 @@ TEXT ·matrixGroupNoneNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_82:
+group_88:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3712,7 +3714,7 @@ group_82:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_83:
+row_89:
 	FMOVS 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -3735,11 +3737,11 @@ row_83:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_83
+	BNE row_89
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_82
+	BLT group_88
 	RET
 
 // func matrixRankOneNoneNEONPart(c *matrixCall)
@@ -3752,7 +3754,7 @@ TEXT ·matrixRankOneNoneNEONPart(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_84:
+first_90:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVS 0(R8), F4
@@ -3760,9 +3762,9 @@ first_84:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_84
+	BLT first_90
 	MOVD ZR, R1
-token_85:
+token_91:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3790,9 +3792,9 @@ token_85:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_86
+	BLT last_92
 	MOVD R1, R2
-last_86:
+last_92:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -3801,7 +3803,7 @@ last_86:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_87:
+row_93:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -3819,11 +3821,11 @@ row_87:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_87
+	BLT row_93
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_85
+	BLT token_91
 	RET
 
 // func matrixAfterNEONPart(c *matrixCall)
@@ -3831,7 +3833,7 @@ TEXT ·matrixAfterNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_88:
+group_94:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3862,7 +3864,7 @@ group_88:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_89:
+row_95:
 	FMOVS 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -3876,7 +3878,7 @@ row_89:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_89
+	BNE row_95
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -3886,7 +3888,7 @@ row_89:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_88
+	BLT group_94
 	RET
 
 // func matrixGroupAfterNEONPart(c *matrixCall)
@@ -3894,7 +3896,7 @@ TEXT ·matrixGroupAfterNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_90:
+group_96:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3910,192 +3912,6 @@ group_90:
 	ADD R6, R2
 	FMOVS 0(R2), F5
 	VEOR V2.B16, V2.B16, V2.B16
-	MOVD R1, R10
-	MOVD 96(R0), R6
-	MUL R6, R10
-	MOVD 16(R0), R6
-	ADD R6, R10
-	MOVD R1, R11
-	MOVD 104(R0), R6
-	MUL R6, R11
-	MOVD 24(R0), R6
-	ADD R6, R11
-	MOVD 96(R0), R5
-	MOVD 104(R0), R4
-	MOVD R1, R9
-	MOVD 88(R0), R6
-	MUL R6, R9
-	MOVD 8(R0), R6
-	ADD R6, R9
-	MOVD 88(R0), R13
-	MOVD 0(R0), R8
-	MOVD 144(R0), R12
-	MOVD 80(R0), R2
-	MOVD 72(R0), R3
-	PCALIGN $16
-row_91:
-	FMOVS 0(R8), F6
-	VLD1R (R11), [V7.S4]
-	VLD1R (R10), [V8.S4]
-	VLD1R (R9), [V9.S4]
-	WORD $0x6E27DCC6 // FMUL V6.4S, V6.4S, V7.4S
-	VFMLA V3.S4, V8.S4, V6.S4
-	VFMLA V6.S4, V9.S4, V0.S4
-	ADD R4, R11, R6
-	VLD1R (R6), [V7.S4]
-	ADD R5, R10, R6
-	VLD1R (R6), [V8.S4]
-	ADD R13, R9, R6
-	VLD1R (R6), [V9.S4]
-	WORD $0x6E27DCC6 // FMUL V6.4S, V6.4S, V7.4S
-	VFMLA V4.S4, V8.S4, V6.S4
-	VFMLA V6.S4, V9.S4, V1.S4
-	ADD R4<<1, R11, R6
-	VLD1R (R6), [V7.S4]
-	ADD R5<<1, R10, R6
-	VLD1R (R6), [V8.S4]
-	ADD R13<<1, R9, R6
-	VLD1R (R6), [V9.S4]
-	WORD $0x6E27DCC6 // FMUL V6.4S, V6.4S, V7.4S
-	VFMLA V5.S4, V8.S4, V6.S4
-	VFMLA V6.S4, V9.S4, V2.S4
-	FMOVS F6, 0(R8)
-	ADD R2, R8
-	ADD R12, R11
-	ADD $4, R10
-	ADD $4, R9
-	SUBS $1, R3
-	BNE row_91
-	MOVD R1, R8
-	MOVD 136(R0), R6
-	MUL R6, R8
-	MOVD 56(R0), R6
-	ADD R6, R8
-	FMOVS F0, 0(R8)
-	MOVD 136(R0), R6
-	ADD R6, R8
-	FMOVS F1, 0(R8)
-	MOVD 136(R0), R6
-	ADD R6, R8
-	FMOVS F2, 0(R8)
-	ADD $3, R1
-	MOVD 64(R0), R6
-	CMP R6, R1
-	BLT group_90
-	RET
-
-// func matrixRankOneAfterNEONPart(c *matrixCall)
-TEXT ·matrixRankOneAfterNEONPart(SB), NOSPLIT, $0-8
-	MOVD c+0(FP), R0
-	MOVD $vecConsts<>(SB), R5
-	MOVD 80(R0), R5
-	MOVD 72(R0), R4
-	MOVD 32(R0), R2
-	MOVD 0(R0), R8
-	VEOR V1.B16, V1.B16, V1.B16
-	MOVD ZR, R3
-first_92:
-	ADD R3<<2, R2, R6
-	VLD1R (R6), [V9.S4]
-	FMOVS 0(R8), F4
-	VFMLA V4.S4, V9.S4, V1.S4
-	ADD R5, R8
-	ADD $1, R3
-	CMP R4, R3
-	BLT first_92
-	MOVD ZR, R1
-token_93:
-	MOVD R1, R2
-	MOVD 128(R0), R6
-	MUL R6, R2
-	MOVD 48(R0), R6
-	ADD R6, R2
-	VMOV V1.B16, V0.B16
-	VEOR V1.B16, V1.B16, V1.B16
-	FMOVS 0(R2), F3
-	VEOR V2.B16, V2.B16, V2.B16
-	MOVD R1, R10
-	MOVD 96(R0), R6
-	MUL R6, R10
-	MOVD 16(R0), R6
-	ADD R6, R10
-	MOVD R1, R11
-	MOVD 104(R0), R6
-	MUL R6, R11
-	MOVD 24(R0), R6
-	ADD R6, R11
-	MOVD R1, R13
-	MOVD 120(R0), R6
-	MUL R6, R13
-	MOVD 40(R0), R6
-	ADD R6, R13
-	MOVD R1, R9
-	MOVD 88(R0), R6
-	MUL R6, R9
-	MOVD 8(R0), R6
-	ADD R6, R9
-	MOVD R1, R2
-	ADD $1, R2
-	MOVD 64(R0), R6
-	CMP R6, R2
-	BLT last_94
-	MOVD R1, R2
-last_94:
-	MOVD 112(R0), R6
-	MUL R6, R2
-	MOVD 32(R0), R6
-	ADD R6, R2
-	MOVD 0(R0), R8
-	MOVD 144(R0), R12
-	MOVD ZR, R3
-	PCALIGN $16
-row_95:
-	VLD1R (R11), [V5.S4]
-	ADD R3<<2, R10, R6
-	VLD1R (R6), [V6.S4]
-	ADD R3<<2, R13, R6
-	VLD1R (R6), [V8.S4]
-	ADD R3<<2, R2, R6
-	VLD1R (R6), [V9.S4]
-	ADD R3<<2, R9, R6
-	VLD1R (R6), [V7.S4]
-	FMOVS 0(R8), F4
-	WORD $0x6E25DC84 // FMUL V4.4S, V4.4S, V5.4S
-	VFMLA V0.S4, V8.S4, V4.S4
-	VFMLA V3.S4, V6.S4, V4.S4
-	FMOVS F4, 0(R8)
-	VFMLA V4.S4, V7.S4, V2.S4
-	VFMLA V4.S4, V9.S4, V1.S4
-	ADD R5, R8
-	ADD R12, R11
-	ADD $1, R3
-	CMP R4, R3
-	BLT row_95
-	MOVD R1, R8
-	MOVD 136(R0), R6
-	MUL R6, R8
-	MOVD 56(R0), R6
-	ADD R6, R8
-	FMOVS F2, 0(R8)
-	ADD $1, R1
-	MOVD 64(R0), R6
-	CMP R6, R1
-	BLT token_93
-	RET
-
-// func matrixBeforeNEONPart(c *matrixCall)
-TEXT ·matrixBeforeNEONPart(SB), NOSPLIT, $0-8
-	MOVD c+0(FP), R0
-	MOVD $vecConsts<>(SB), R5
-	MOVD ZR, R1
-group_96:
-	MOVD R1, R2
-	MOVD 128(R0), R6
-	MUL R6, R2
-	MOVD 48(R0), R6
-	ADD R6, R2
-	FMOVS 0(R2), F1
-	VEOR V0.B16, V0.B16, V0.B16
 	MOVD R1, R10
 	MOVD 96(R0), R6
 	MUL R6, R10
@@ -4120,6 +3936,192 @@ group_96:
 	MOVD 72(R0), R3
 	PCALIGN $16
 row_97:
+	FMOVS 0(R8), F6
+	VLD1R (R11), [V7.S4]
+	VLD1R (R10), [V8.S4]
+	VLD1R (R9), [V9.S4]
+	WORD $0x6E27DCC6 // FMUL V6.4S, V6.4S, V7.4S
+	VFMLA V3.S4, V8.S4, V6.S4
+	VFMLA V6.S4, V9.S4, V0.S4
+	ADD R4, R11, R6
+	VLD1R (R6), [V7.S4]
+	ADD R5, R10, R6
+	VLD1R (R6), [V8.S4]
+	ADD R13, R9, R6
+	VLD1R (R6), [V9.S4]
+	WORD $0x6E27DCC6 // FMUL V6.4S, V6.4S, V7.4S
+	VFMLA V4.S4, V8.S4, V6.S4
+	VFMLA V6.S4, V9.S4, V1.S4
+	ADD R4<<1, R11, R6
+	VLD1R (R6), [V7.S4]
+	ADD R5<<1, R10, R6
+	VLD1R (R6), [V8.S4]
+	ADD R13<<1, R9, R6
+	VLD1R (R6), [V9.S4]
+	WORD $0x6E27DCC6 // FMUL V6.4S, V6.4S, V7.4S
+	VFMLA V5.S4, V8.S4, V6.S4
+	VFMLA V6.S4, V9.S4, V2.S4
+	FMOVS F6, 0(R8)
+	ADD R2, R8
+	ADD R12, R11
+	ADD $4, R10
+	ADD $4, R9
+	SUBS $1, R3
+	BNE row_97
+	MOVD R1, R8
+	MOVD 136(R0), R6
+	MUL R6, R8
+	MOVD 56(R0), R6
+	ADD R6, R8
+	FMOVS F0, 0(R8)
+	MOVD 136(R0), R6
+	ADD R6, R8
+	FMOVS F1, 0(R8)
+	MOVD 136(R0), R6
+	ADD R6, R8
+	FMOVS F2, 0(R8)
+	ADD $3, R1
+	MOVD 64(R0), R6
+	CMP R6, R1
+	BLT group_96
+	RET
+
+// func matrixRankOneAfterNEONPart(c *matrixCall)
+TEXT ·matrixRankOneAfterNEONPart(SB), NOSPLIT, $0-8
+	MOVD c+0(FP), R0
+	MOVD $vecConsts<>(SB), R5
+	MOVD 80(R0), R5
+	MOVD 72(R0), R4
+	MOVD 32(R0), R2
+	MOVD 0(R0), R8
+	VEOR V1.B16, V1.B16, V1.B16
+	MOVD ZR, R3
+first_98:
+	ADD R3<<2, R2, R6
+	VLD1R (R6), [V9.S4]
+	FMOVS 0(R8), F4
+	VFMLA V4.S4, V9.S4, V1.S4
+	ADD R5, R8
+	ADD $1, R3
+	CMP R4, R3
+	BLT first_98
+	MOVD ZR, R1
+token_99:
+	MOVD R1, R2
+	MOVD 128(R0), R6
+	MUL R6, R2
+	MOVD 48(R0), R6
+	ADD R6, R2
+	VMOV V1.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	FMOVS 0(R2), F3
+	VEOR V2.B16, V2.B16, V2.B16
+	MOVD R1, R10
+	MOVD 96(R0), R6
+	MUL R6, R10
+	MOVD 16(R0), R6
+	ADD R6, R10
+	MOVD R1, R11
+	MOVD 104(R0), R6
+	MUL R6, R11
+	MOVD 24(R0), R6
+	ADD R6, R11
+	MOVD R1, R13
+	MOVD 120(R0), R6
+	MUL R6, R13
+	MOVD 40(R0), R6
+	ADD R6, R13
+	MOVD R1, R9
+	MOVD 88(R0), R6
+	MUL R6, R9
+	MOVD 8(R0), R6
+	ADD R6, R9
+	MOVD R1, R2
+	ADD $1, R2
+	MOVD 64(R0), R6
+	CMP R6, R2
+	BLT last_100
+	MOVD R1, R2
+last_100:
+	MOVD 112(R0), R6
+	MUL R6, R2
+	MOVD 32(R0), R6
+	ADD R6, R2
+	MOVD 0(R0), R8
+	MOVD 144(R0), R12
+	MOVD ZR, R3
+	PCALIGN $16
+row_101:
+	VLD1R (R11), [V5.S4]
+	ADD R3<<2, R10, R6
+	VLD1R (R6), [V6.S4]
+	ADD R3<<2, R13, R6
+	VLD1R (R6), [V8.S4]
+	ADD R3<<2, R2, R6
+	VLD1R (R6), [V9.S4]
+	ADD R3<<2, R9, R6
+	VLD1R (R6), [V7.S4]
+	FMOVS 0(R8), F4
+	WORD $0x6E25DC84 // FMUL V4.4S, V4.4S, V5.4S
+	VFMLA V0.S4, V8.S4, V4.S4
+	VFMLA V3.S4, V6.S4, V4.S4
+	FMOVS F4, 0(R8)
+	VFMLA V4.S4, V7.S4, V2.S4
+	VFMLA V4.S4, V9.S4, V1.S4
+	ADD R5, R8
+	ADD R12, R11
+	ADD $1, R3
+	CMP R4, R3
+	BLT row_101
+	MOVD R1, R8
+	MOVD 136(R0), R6
+	MUL R6, R8
+	MOVD 56(R0), R6
+	ADD R6, R8
+	FMOVS F2, 0(R8)
+	ADD $1, R1
+	MOVD 64(R0), R6
+	CMP R6, R1
+	BLT token_99
+	RET
+
+// func matrixBeforeNEONPart(c *matrixCall)
+TEXT ·matrixBeforeNEONPart(SB), NOSPLIT, $0-8
+	MOVD c+0(FP), R0
+	MOVD $vecConsts<>(SB), R5
+	MOVD ZR, R1
+group_102:
+	MOVD R1, R2
+	MOVD 128(R0), R6
+	MUL R6, R2
+	MOVD 48(R0), R6
+	ADD R6, R2
+	FMOVS 0(R2), F1
+	VEOR V0.B16, V0.B16, V0.B16
+	MOVD R1, R10
+	MOVD 96(R0), R6
+	MUL R6, R10
+	MOVD 16(R0), R6
+	ADD R6, R10
+	MOVD R1, R11
+	MOVD 104(R0), R6
+	MUL R6, R11
+	MOVD 24(R0), R6
+	ADD R6, R11
+	MOVD 96(R0), R5
+	MOVD 104(R0), R4
+	MOVD R1, R9
+	MOVD 88(R0), R6
+	MUL R6, R9
+	MOVD 8(R0), R6
+	ADD R6, R9
+	MOVD 88(R0), R13
+	MOVD 0(R0), R8
+	MOVD 144(R0), R12
+	MOVD 80(R0), R2
+	MOVD 72(R0), R3
+	PCALIGN $16
+row_103:
 	FMOVS 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -4133,7 +4135,7 @@ row_97:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_97
+	BNE row_103
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -4143,7 +4145,7 @@ row_97:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_96
+	BLT group_102
 	RET
 
 // func matrixGroupBeforeNEONPart(c *matrixCall)
@@ -4151,7 +4153,7 @@ TEXT ·matrixGroupBeforeNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_98:
+group_104:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -4190,7 +4192,7 @@ group_98:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_99:
+row_105:
 	FMOVS 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -4222,7 +4224,7 @@ row_99:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_99
+	BNE row_105
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -4238,7 +4240,7 @@ row_99:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_98
+	BLT group_104
 	RET
 
 // func matrixRankOneBeforeNEONPart(c *matrixCall)
@@ -4251,7 +4253,7 @@ TEXT ·matrixRankOneBeforeNEONPart(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_100:
+first_106:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVS 0(R8), F4
@@ -4259,9 +4261,9 @@ first_100:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_100
+	BLT first_106
 	MOVD ZR, R1
-token_101:
+token_107:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -4295,9 +4297,9 @@ token_101:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_102
+	BLT last_108
 	MOVD R1, R2
-last_102:
+last_108:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -4306,7 +4308,7 @@ last_102:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_103:
+row_109:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -4327,7 +4329,7 @@ row_103:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_103
+	BLT row_109
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -4337,7 +4339,7 @@ row_103:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_101
+	BLT token_107
 	RET
 DATA vecConsts<>+0(SB)/4, $0x3fb8aa3b // 1.442695
 DATA vecConsts<>+4(SB)/4, $0x3fb8aa3b // 1.442695

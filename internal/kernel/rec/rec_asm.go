@@ -74,22 +74,24 @@ func selective(a *SelectiveArgs) {
 	}
 	c := selectiveCall{T: a.T, N: a.N, b: at(a.B, 0), c: at(a.C, 0), dts: 4 * a.DtStride, xs: 4 * a.XStride, ys: 4 * a.YStride, bs: 4 * a.BStride, cs: 4 * a.CStride}
 	ldh, lda := or(a.HStride, a.E), or(a.AStride, a.E)
-	var hbuf, abuf [selectiveLocal * 16]float32
+	var buf [2*selectiveLocal*16 + 16]float32
+	hbuf := aligned(buf[:])
+	abuf := hbuf[selectiveLocal*16:]
 	local := a.T >= 8 && a.N <= selectiveLocal
 	for e := 0; e < a.E; e += c.lanes {
 		n, part := channels(a.E - e)
 		c.lanes = n
 		c.dt, c.x, c.y, c.d = &a.Dt[e], &a.X[e], &a.Y[e], at(a.D, e)
 		if local {
-			copyRows(hbuf[:], 16, a.H[e:], ldh, a.N, n)
-			copyRows(abuf[:], 16, a.A[e:], lda, a.N, n)
+			copyRows(hbuf, 16, a.H[e:], ldh, a.N, n)
+			copyRows(abuf, 16, a.A[e:], lda, a.N, n)
 			c.h, c.a, c.hs, c.as = &hbuf[0], &abuf[0], 64, 64
 		} else {
 			c.h, c.a, c.hs, c.as = &a.H[e], &a.A[e], 4*ldh, 4*lda
 		}
 		selectiveAsm(&c, part)
 		if local {
-			copyRows(a.H[e:], ldh, hbuf[:], 16, a.N, n)
+			copyRows(a.H[e:], ldh, hbuf, 16, a.N, n)
 		}
 	}
 }

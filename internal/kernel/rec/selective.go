@@ -6,8 +6,8 @@ package rec
 //	H[n][e] = exp(dt[e]*A[n][e])*H[n][e] + dt[e]*x[e]*B[n]
 //	y[e]    = Σ_n C[n]*H[n][e] + D[e]*x[e]
 //
-// dt is already positive (after softplus). dt*A may be anything: a very negative one makes
-// the factor 0.
+// dt is already positive (after softplus). A is at most MaxA in size; dt*A may be anything: a
+// very negative one makes the factor 0.
 type SelectiveArgs struct {
 	T, E, N int
 	H       []float32 // state [N][E], in and out
@@ -20,6 +20,9 @@ type SelectiveArgs struct {
 	HStride, AStride                             int // between states; 0 means E
 	DtStride, XStride, YStride, BStride, CStride int // between tokens
 }
+
+// MaxA is the largest size of A. Where dt is larger it counts as MaxA in dt*A.
+const MaxA = 1e12
 
 func (a *SelectiveArgs) check() {
 	checkSizes(a.T, a.E, a.N)
