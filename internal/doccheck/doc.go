@@ -25,5 +25,10 @@
 //
 //	[`TestFloors`](../internal/floors/floors_test.go)
 //
-// Every promise of docs/promises.md has such links to tests.
+// Every promise of docs/promises.md has such links to tests. docs/glossary.md
+// has every layer.
+//
+// # Comments
+//
+// Every exported function, method and type has a comment with its name.
 package doccheck
