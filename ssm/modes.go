@@ -1,6 +1,9 @@
 package ssm
 
-import "github.com/subquad/subquad/tensor"
+import (
+	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/tensor"
+)
 
 // modes is the recurrence of N complex numbers that all channels share, the
 // middle of LRU and S5:
@@ -10,7 +13,9 @@ import "github.com/subquad/subquad/tensor"
 // m [4, N] holds the real and imaginary parts of λ, then of κ; wr and wi
 // [batch, T, N] those of w. The result, all states, is [batch, T, 2N], real
 // parts before imaginary ones; the state is two parts [batch, N]. The matrices
-// on both sides cost far more than this does.
+// on both sides cost far more than this does. Modes do not meet, so that
+// blocks of them are shared among workers, and no result depends on how: where
+// GPUs scan over time in parallel, here each mode's time is one worker's.
 func modes(m, wr, wi *tensor.Tensor, re, im *tensor.Part) *tensor.Tensor {
 	const op = "ssm.modes"
 	B, T, N := wr.Dim(0), wr.Dim(1), wr.Dim(2)
@@ -20,13 +25,17 @@ func modes(m, wr, wi *tensor.Tensor, re, im *tensor.Part) *tensor.Tensor {
 	im0, im1 := im.Begin(s, op, B, N)
 	if y.IsFloat64() {
 		out, sr, si := make([]float64, y.Len()), re1.Values64(), im1.Values64()
-		runModes(out, m.Values64(), wr.Values64(), wi.Values64(), sr, si, B, T, N)
+		runModes(out, m.Values64(), wr.Values64(), wi.Values64(), sr, si, B, T, N, 0, N)
 		y.SetValues64(out)
 		re1.SetValues64(sr)
 		im1.SetValues64(si)
 	} else {
 		m, wr, wi = tensor.Contiguous(m), tensor.Contiguous(wr), tensor.Contiguous(wi)
-		runModes(y.Data(), m.Data(), wr.Data(), wi.Data(), re1.Data(), im1.Data(), B, T, N)
+		if tasks := hw.Tasks(s.Workers(), N, 3*float64(B*T)); tasks > 1 {
+			modesParallel(s.Workers(), tasks, y, m, wr, wi, re1, im1)
+		} else {
+			runModes(y.Data(), m.Data(), wr.Data(), wi.Data(), re1.Data(), im1.Data(), B, T, N, 0, N)
+		}
 		if y.Recording() {
 			mm, ar, ai := m, wr, wi
 			tensor.OnBackward(func() { modesBackward(y, mm, ar, ai, re0, im0, re1, im1) }, y, re1, im1)
@@ -37,20 +46,30 @@ func modes(m, wr, wi *tensor.Tensor, re, im *tensor.Part) *tensor.Tensor {
 	return y
 }
 
-func runModes[F float32 | float64](y, m, wr, wi, re, im []F, B, T, N int) {
-	lr, li, kr, ki := m[:N], m[N:2*N], m[2*N:3*N], m[3*N:4*N]
+func modesParallel(workers, tasks int, y, m, wr, wi, re, im *tensor.Tensor) {
+	B, T, N := wr.Dim(0), wr.Dim(1), wr.Dim(2)
+	hw.Parallel(workers, tasks, func(i int) {
+		lo, hi := hw.Range(i, tasks, N)
+		runModes(y.Data(), m.Data(), wr.Data(), wi.Data(), re.Data(), im.Data(), B, T, N, lo, hi)
+	})
+}
+
+// runModes is the recurrence of modes lo to hi.
+func runModes[F float32 | float64](y, m, wr, wi, re, im []F, B, T, N, lo, hi int) {
+	cut := func(x []F, row int) []F { return x[row*N+lo : row*N+hi] }
+	lr, li, kr, ki := cut(m, 0), cut(m, 1), cut(m, 2), cut(m, 3)
 	for b := range B {
-		hr, hi := re[b*N:][:N], im[b*N:][:N]
+		hr, hi := cut(re, b), cut(im, b)
 		for t := range T {
 			i := b*T + t
-			x, z, out := wr[i*N:][:N], wi[i*N:][:N], y[2*i*N:][:2*N]
-			for n := range N {
+			x, z := cut(wr, i), cut(wi, i)
+			for n := range hr {
 				r := lr[n]*hr[n] - li[n]*hi[n] + kr[n]*x[n] - ki[n]*z[n]
 				hi[n] = lr[n]*hi[n] + li[n]*hr[n] + kr[n]*z[n] + ki[n]*x[n]
 				hr[n] = r
 			}
-			copy(out, hr)
-			copy(out[N:], hi)
+			copy(cut(y, 2*i), hr)
+			copy(cut(y, 2*i+1), hi)
 		}
 	}
 }
@@ -81,8 +100,9 @@ func modesBackward(y, m, wr, wi, re0, im0, re1, im1 *tensor.Tensor) {
 	}
 	c, dm, dwr, dwi, dr, di := m.Data(), grad(m), grad(wr), grad(wi), grad(re0), grad(im0)
 	dy, er, ei, sr, si, h := incoming(y), incoming(re1), incoming(im1), start(re0), start(im0), y.Data()
-	for b := range B {
-		for n := range N {
+	x, z := wr.Data(), wi.Data()
+	mode := func(n int) {
+		for b := range B {
 			lambda, kappa := complex(c[n], c[N+n]), complex(c[2*N+n], c[3*N+n])
 			g := complex(er[b*N+n], ei[b*N+n])
 			var dl, dk complex64
@@ -94,7 +114,7 @@ func modesBackward(y, m, wr, wi, re0, im0, re1, im1 *tensor.Tensor) {
 					before = complex(h[2*(i-1)*N+n], h[(2*i-1)*N+n])
 				}
 				dl += g * conj64(before)
-				dk += g * conj64(complex(wr.Data()[i*N+n], wi.Data()[i*N+n]))
+				dk += g * conj64(complex(x[i*N+n], z[i*N+n]))
 				dw := g * conj64(kappa)
 				dwr[i*N+n] += real(dw)
 				dwi[i*N+n] += imag(dw)
@@ -108,6 +128,13 @@ func modesBackward(y, m, wr, wi, re0, im0, re1, im1 *tensor.Tensor) {
 			di[b*N+n] += imag(g)
 		}
 	}
+	workers := y.Scope().Workers()
+	tasks := hw.Tasks(workers, N, 10*float64(B*T))
+	hw.Parallel(workers, tasks, func(i int) {
+		for lo, hi := hw.Range(i, tasks, N); lo < hi; lo++ {
+			mode(lo)
+		}
+	})
 }
 
 func conj64(z complex64) complex64 { return complex(real(z), -imag(z)) }

@@ -3,6 +3,7 @@ package ssm_test
 import (
 	"math"
 	"math/cmplx"
+	"slices"
 	"testing"
 
 	"github.com/subquad/subquad/internal/gradcheck"
@@ -156,5 +157,30 @@ func TestRGLRUIsItsEquation(t *testing.T) {
 	}
 	if e := gradcheck.Difference(got, want); !(e <= 1e-9) {
 		t.Errorf("differs by %.2g", e)
+	}
+}
+
+// Enough modes and tokens for several workers: the bits of one.
+func TestModesWorkers(t *testing.T) {
+	l := must(ssm.NewLRU(ssm.LRUConfig{DModel: 6, DState: 150}))
+	u := noise(2, 700, 6)
+	var want [][]float64
+	for _, workers := range []int{1, 2, 7} {
+		l.Params().ZeroGrad()
+		s, st := tensor.NewScope(tensor.Record(), tensor.Workers(workers)), l.NewState(2)
+		y := l.Forward(tensor.Enter(s, u), st)
+		s.Backward(tensor.SumAll(tensor.Square(y)))
+		got := [][]float64{y.Float64s(), st.Parts[0].Value.Float64s(), st.Parts[1].Value.Float64s()}
+		for _, p := range l.Params() {
+			got = append(got, p.Grad().Float64s())
+		}
+		if want == nil {
+			want = got
+		}
+		for i := range got {
+			if !slices.Equal(got[i], want[i]) {
+				t.Errorf("%d workers: result %d differs by %.2g", workers, i, gradcheck.Difference(got[i], want[i]))
+			}
+		}
 	}
 }
