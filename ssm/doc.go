@@ -8,7 +8,7 @@
 //	layer        state            what it is, and when to take it
 //	S4           64 D             the first: A starts as HiPPO's, which remembers all of the past; diagonal plus rank one
 //	S4D          64 D             the same with a diagonal A: as good in most tasks, simpler and cheaper
-//	DSS          64 D             S4D's predecessor, for its models
+//	DSS          128 D            S4D's predecessor, whose modes all channels share
 //	S5           D                one state for all channels; the least memory, products of matrices on both sides
 //	LRU          2 D              S5's idea from first principles: modes on a ring within the unit circle
 //	H3           127 D            S4D between gates: the first that recalls what followed a token

@@ -67,8 +67,8 @@ func ExampleNewS4D() {
 }
 
 func ExampleNewDSS() {
-	show(ssm.NewDSS(ssm.DSSConfig{DModel: 64, DState: 32}))
-	// Output: [1 1 64] [1001] 8200 bytes
+	show(ssm.NewDSS(ssm.DSSConfig{DModel: 64}))
+	// Output: [1 1 64] [1001] 32776 bytes
 }
 
 func ExampleNewS5() {

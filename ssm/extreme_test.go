@@ -28,6 +28,8 @@ var small = []struct {
 		return must(ssm.NewS4D(ssm.S4DConfig{DModel: 4, DState: 4, Discretization: ssm.Bilinear}))
 	},
 		map[string][]float64{"layer.kernel.A_real": {-30, -1, 30}, "layer.kernel.A_imag": {0, 1, 1e4}, "layer.kernel.inv_dt": {-20, -3, 5}}},
+	{"DSS", func() nn.Layer { return must(ssm.NewDSS(ssm.DSSConfig{DModel: 4, DState: 3})) },
+		map[string][]float64{"kernel.Lambda_log_neg_re": {-30, -1, 30}, "kernel.Lambda_im": {0, 1, 1e4}, "kernel.log_dt": {-20, -3, 5}}},
 	{"S5", func() nn.Layer { return must(ssm.NewS5(ssm.S5Config{DModel: 4, DState: 8})) },
 		map[string][]float64{"Lambda_re": {-1e4, -1, -1e-8, 0}, "Lambda_im": {0, 1, 1e4}, "log_step": {-20, -3, 5}}},
 	{"LRU", func() nn.Layer { return must(ssm.NewLRU(ssm.LRUConfig{DModel: 4})) },

@@ -112,23 +112,3 @@ func (h *H3) heads(q, k, v *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	y := tensor.Sum(tensor.Mul(q, kv), 1, false) // [B, d, T, H]
 	return tensor.Transpose(y, 1, 2).Reshape(B, T, d*H)
 }
-
-// DSSConfig describes a layer of DSS. Zero values mean the defaults.
-type DSSConfig struct {
-	DModel       int     // channels
-	DState       int     // N, even; default 64
-	DtMin, DtMax float64 // range of the initial step; default 0.001, 0.1
-	Seed         uint64
-}
-
-// NewDSS makes a diagonal state space layer in the form DSS-EXP
-// (ag1988/dss, arXiv 2203.14343): the kernel Σ C (e^{λΔ} − 1)/λ e^{lλΔ}, which is
-// S4D's with zero-order hold, B starting as 1, from the eigenvalues of HiPPO-LegS.
-// State and cost are S4D's: DModel·DState floats, 4·DModel·DState multiply-adds a token.
-func NewDSS(c DSSConfig) (*S4D, error) {
-	l, err := NewS4D(S4DConfig{DModel: c.DModel, DState: c.DState, Init: S4DLegS, Discretization: ZOH, DtMin: c.DtMin, DtMax: c.DtMax, Seed: c.Seed})
-	if err != nil {
-		return nil, fmt.Errorf("ssm.DSSConfig: %w", err)
-	}
-	return l, nil
-}

@@ -184,3 +184,53 @@ func TestModesWorkers(t *testing.T) {
 		}
 	}
 }
+
+// The same for DSS, whose modes decay and turn by steps of their own.
+func TestDSSImpulse(t *testing.T) {
+	const T, H, N = 12, 3, 4
+	l, err := ssm.NewDSS(ssm.DSSConfig{DModel: H, DState: N, DtMin: 0.01})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(l.Out.Weight.Data())
+	clear(l.Out.Bias.Data())
+	for h := range H {
+		l.Out.Weight.Data()[h*H+h] = 1
+		l.LogDt.Data()[2*h+1] += 0.5
+	}
+	const channel = 1
+	var want []float64
+	for i := range T {
+		for h := range H {
+			y := 0.0
+			if h == channel {
+				for n := range N {
+					lambda := complex(-math.Exp(l.LogRe.At(n)), l.Im.At(n))
+					z := complex(math.Exp(l.LogDt.At(h, 0))*real(lambda), math.Exp(l.LogDt.At(h, 1))*imag(lambda))
+					w := complex(l.W.At(0, h, n, 0), l.W.At(0, h, n, 1))
+					y += real(w * (cmplx.Exp(z) - 1) / lambda * cmplx.Exp(z*complex(float64(i), 0)))
+				}
+				if i == 0 {
+					y += l.D.At(0, h)
+				}
+			}
+			want = append(want, gelu(y))
+		}
+	}
+	if e := gradcheck.Difference(impulse(l, T, H, channel).Float64s(), want); !(e <= 1e-9) {
+		t.Errorf("differs by %.2g", e)
+	}
+	// The modes are those of HiPPO with 2N coefficients: squares of frequencies sum to Σ_{i<j} (2i+1)(2j+1)/4.
+	sum, all := 0.0, 0.0
+	for i := range 2 * N {
+		for j := range i {
+			all += float64((2*i+1)*(2*j+1)) / 4
+		}
+	}
+	for n := range N {
+		sum += l.Im.At(n) * l.Im.At(n)
+	}
+	if math.Abs(sum-all) > 1e-4*all || l.Im.At(0) < l.Im.At(N-1) || l.Im.At(N-1) < 0 {
+		t.Errorf("frequencies %v: squares sum to %v, want %v", l.Im.Data(), sum, all)
+	}
+}

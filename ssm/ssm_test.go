@@ -51,7 +51,7 @@ func TestLayers(t *testing.T) {
 		}, 6)
 	}
 	layertest.Run(t, "DSS", func(seed uint64) nn.Layer {
-		return must(ssm.NewDSS(ssm.DSSConfig{DModel: 6, DState: 8, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
+		return must(ssm.NewDSS(ssm.DSSConfig{DModel: 6, DState: 5, DtMin: 0.01, DtMax: 0.2, Seed: seed}))
 	}, 6)
 	for name, c := range map[string]ssm.Mamba3Config{
 		"Mamba3":           {DModel: 8, DState: 6, HeadDim: 4, Groups: 2},
@@ -157,6 +157,9 @@ func TestBadConfigs(t *testing.T) {
 		{err(ssm.NewMamba3(ssm.Mamba3Config{DModel: 64, RopeFraction: 2})), "RopeFraction 2"},
 		{err(ssm.NewH3(ssm.H3Config{})), "DModel 0"},
 		{err(ssm.NewH3(ssm.H3Config{DModel: 6, HeadDim: 4})), "HeadDim 4"},
+		{err(ssm.NewDSS(ssm.DSSConfig{})), "DModel 0"},
+		{err(ssm.NewDSS(ssm.DSSConfig{DModel: 4, DState: -1})), "DState -1"},
+		{err(ssm.NewDSS(ssm.DSSConfig{DModel: 4, DtMin: 1, DtMax: 0.1})), "DtMin 1"},
 		{err(ssm.NewLRU(ssm.LRUConfig{})), "DModel 0"},
 		{err(ssm.NewLRU(ssm.LRUConfig{DModel: 4, DState: -1})), "DState -1"},
 		{err(ssm.NewLRU(ssm.LRUConfig{DModel: 4, RMax: 1})), "RMax 1"},
