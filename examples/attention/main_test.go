@@ -15,7 +15,7 @@ import (
 
 // What the table shows, on documents of one length.
 func TestRecall(t *testing.T) {
-	const pairs, trials = 256, 40
+	const pairs, trials = 256, 25
 	list, err := readers(pairs)
 	if err != nil {
 		t.Fatal(err)
