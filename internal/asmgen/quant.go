@@ -98,61 +98,6 @@ func (g *quantGen) setup(q4 bool) {
 	g.i("VBROADCASTSS quantNibbles<>+64(SB), Y13")
 }
 
-// dot4 prints func(w *byte, ldw int, x *float32, blocks int, y *float32): y[r] = row r · x of four rows, ldw bytes apart.
-func (g *quantGen) dot4(name string, q4 bool, size int) {
-	name += g.suffix()
-	g.text(name, "func "+name+"(w *byte, ldw int, x *float32, blocks int, y *float32)", 40)
-	g.i("MOVQ w+0(FP), R8")
-	g.i("MOVQ ldw+8(FP), AX")
-	g.i("LEAQ (R8)(AX*1), R9")
-	g.i("LEAQ (R9)(AX*1), R10")
-	g.i("LEAQ (R10)(AX*1), R11")
-	g.i("MOVQ x+16(FP), SI")
-	g.i("MOVQ blocks+24(FP), CX")
-	g.i("MOVQ y+32(FP), DI")
-	g.setup(q4)
-	for r := range 4 {
-		g.zero(r)
-	}
-	loop := g.label("block")
-	g.i("PCALIGN $32")
-	g.p("%s:", loop)
-	for r, ptr := range []string{"R8", "R9", "R10", "R11"} {
-		g.i("PREFETCHT0 (%s)(AX*4)", ptr) // the next four rows: hardware starts anew at each
-		first := true
-		g.values(q4, ptr, func(at, v int) {
-			x := fmt.Sprintf("%d(SI)", 4*at)
-			if first {
-				g.i("VMULPS %s, %s, %s", x, g.r(v), g.r(10))
-			} else {
-				g.i("VFMADD231PS %s, %s, %s", x, g.r(v), g.r(10))
-			}
-			first = false
-		})
-		g.scale("("+ptr+")", 11)
-		g.r3("VFMADD231PS", 10, 11, r)
-		g.i("ADDQ $%d, %s", size, ptr)
-	}
-	g.i("ADDQ $128, SI")
-	g.i("DECQ CX")
-	g.i("JNE %s", loop)
-	for r := range 4 {
-		if g.wide {
-			g.i("VEXTRACTF64X4 $1, Z%d, Y8", r)
-			g.i("VADDPS Y8, Y%d, Y%d", r, r)
-		}
-		g.i("VEXTRACTF128 $1, Y%d, X8", r)
-		g.i("VADDPS X8, X%d, X%d", r, r)
-		g.i("VPERMILPS $0x4e, X%d, X8", r)
-		g.i("VADDPS X8, X%d, X%d", r, r)
-		g.i("VPERMILPS $0xb1, X%d, X8", r)
-		g.i("VADDPS X8, X%d, X%d", r, r)
-		g.i("VMOVSS X%d, %d(DI)", r, 4*r)
-	}
-	g.i("VZEROUPPER")
-	g.i("RET")
-}
-
 // small prints func(dst *float32, src *byte, blocks int) for blocks of 32.
 func (g *quantGen) small(name string, q4 bool, size int) {
 	name += g.suffix()
@@ -267,8 +212,6 @@ func (g *quantGen) q6K() {
 func quantAMD64(f *file) {
 	for _, wide := range []bool{true, false} {
 		g := &quantGen{&vecGen{file: f, wide: wide}}
-		g.dot4("dot4Q80", false, 34)
-		g.dot4("dot4Q40", true, 18)
 		g.small("dequantQ80", false, 34)
 		g.small("dequantQ40", true, 18)
 		g.q4K()

@@ -3,6 +3,9 @@ package gemm
 // dotB computes few rows of C against the rows of a transposed B, each of which
 // travels through the cache once.
 func (p *product) dotB(i0, i1, j0, j1 int) {
+	if p.matvec(j0, j1) {
+		return
+	}
 	x, ldx := p.a, p.ars
 	var s *scratch
 	if p.acs != 1 { // A is stored k×m: its columns must be made rows

@@ -4,21 +4,6 @@ package gemm
 
 // The assembly is printed by internal/asmgen/quant.go.
 
-// dot4… sets y[r] to row r of w times x for four rows, ldw bytes apart, of
-// blocks blocks; the order of the sums depends on the number of blocks alone.
-//
-//go:noescape
-func dot4Q80AVX512(w *byte, ldw int, x *float32, blocks int, y *float32)
-
-//go:noescape
-func dot4Q80AVX2(w *byte, ldw int, x *float32, blocks int, y *float32)
-
-//go:noescape
-func dot4Q40AVX512(w *byte, ldw int, x *float32, blocks int, y *float32)
-
-//go:noescape
-func dot4Q40AVX2(w *byte, ldw int, x *float32, blocks int, y *float32)
-
 //go:noescape
 func dequantQ80AVX512(dst *float32, src *byte, blocks int)
 
@@ -43,32 +28,8 @@ func dequantQ6KAVX512(dst *float32, src *byte, scale *float32)
 //go:noescape
 func dequantQ6KAVX2(dst *float32, src *byte, scale *float32)
 
-// dot4 multiplies four rows by x into c, if the level has a kernel for the type.
-func (q Quant) dot4(k int, w []byte, ldw int, x, c []float32, acc bool) bool {
-	if !useAVX2 || q > Q4_0 {
-		return false
-	}
-	_, _, _ = w[3*ldw+q.RowBytes(k)-1], x[k-1], c[3]
-	var y [4]float32
-	blocks := k / 32
-	switch {
-	case q == Q8_0 && useAVX512:
-		dot4Q80AVX512(&w[0], ldw, &x[0], blocks, &y[0])
-	case q == Q8_0:
-		dot4Q80AVX2(&w[0], ldw, &x[0], blocks, &y[0])
-	case useAVX512:
-		dot4Q40AVX512(&w[0], ldw, &x[0], blocks, &y[0])
-	default:
-		dot4Q40AVX2(&w[0], ldw, &x[0], blocks, &y[0])
-	}
-	for r, v := range y {
-		if acc {
-			v += c[r]
-		}
-		c[r] = v
-	}
-	return true
-}
+// dot4 is for levels without matvec.
+func (q Quant) dot4(k int, w []byte, ldw int, x, c []float32, acc bool) bool { return false }
 
 // dequantizeFast is Dequantize by the level's kernels.
 func (q Quant) dequantizeFast(dst []float32, src []byte) bool {

@@ -1,0 +1,134 @@
+//go:build !purego
+
+package gemm
+
+import "unsafe"
+
+// The assembly is printed by internal/asmgen/matvec.go.
+
+// matvec… sets y[r] to row r of w, ldw bytes apart, times x, for n vectors or
+// blocks a row, n > 0. half is halves; sums and x are what prepare leaves; tmp has room for 16.
+//
+//go:noescape
+func matvecF32AVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+//go:noescape
+func matvecF32AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+//go:noescape
+func matvecBF16AVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+//go:noescape
+func matvecBF16AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+//go:noescape
+func matvecF16AVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+//go:noescape
+func matvecF16AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+//go:noescape
+func matvecQ80AVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+//go:noescape
+func matvecQ80AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+//go:noescape
+func matvecQ40AVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+//go:noescape
+func matvecQ40AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+//go:noescape
+func matvecQ4KAVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+//go:noescape
+func matvecQ4KAVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+//go:noescape
+func matvecQ6KAVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+//go:noescape
+func matvecQ6KAVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
+// prepQ40… sets 48 numbers for each block of 32 of x: with x₁ and x₂ its halves, x₁ − x₂/16, −8(x₁+x₂) and x₂/16.
+//
+//go:noescape
+func prepQ40AVX512(dst, x *float32, blocks int)
+
+//go:noescape
+func prepQ40AVX2(dst, x *float32, blocks int)
+
+// sums32AVX2 sets dst[i] to the sum of the i-th 32 numbers of x.
+//
+//go:noescape
+func sums32AVX2(dst, x *float32, groups int)
+
+// prepare brings x into the form that the type's kernel takes, in s: for Q4_0 another vector, for Q4_K the sums of its groups.
+func (q Quant) prepare(s *scratch, x []float32) (y, sums []float32) {
+	switch {
+	case q == Q4_0:
+		y = s.bufA(len(x) / 32 * 48)
+		if useAVX512 {
+			prepQ40AVX512(&y[0], &x[0], len(x)/32)
+		} else {
+			prepQ40AVX2(&y[0], &x[0], len(x)/32)
+		}
+		return y, x
+	case q == Q4_K:
+		sums = s.bufA(len(x) / 32)
+		sums32AVX2(&sums[0], &x[0], len(x)/32)
+		return x, sums
+	}
+	return x, x
+}
+
+// matvecVector is the number of terms a row of a kernel for plain numbers is a multiple of; 0 for no kernel.
+func matvecVector() int {
+	switch {
+	case useAVX512:
+		return 16
+	case useAVX2:
+		return 8
+	}
+	return 0
+}
+
+// matvecRows sets y[r] to row r of w, ldw bytes apart, times x as prepare left it.
+func matvecRows(f form, q Quant, n int, w unsafe.Pointer, ldw int, x, sums, y []float32) {
+	var tmp [16]float32
+	rows, b, half := len(y), (*byte)(w), &halves()[0]
+	switch {
+	case useAVX512:
+		switch {
+		case f == formCols:
+			matvecF32AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+		case f == formBF16:
+			matvecBF16AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+		case f == formF16:
+			matvecF16AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+		case q == Q8_0:
+			matvecQ80AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+		case q == Q4_0:
+			matvecQ40AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+		case q == Q4_K:
+			matvecQ4KAVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+		default:
+			matvecQ6KAVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+		}
+	case f == formCols:
+		matvecF32AVX2(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+	case f == formBF16:
+		matvecBF16AVX2(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+	case f == formF16:
+		matvecF16AVX2(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+	case q == Q8_0:
+		matvecQ80AVX2(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+	case q == Q4_0:
+		matvecQ40AVX2(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+	case q == Q4_K:
+		matvecQ4KAVX2(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+	default:
+		matvecQ6KAVX2(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+	}
+}

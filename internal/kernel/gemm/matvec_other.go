@@ -1,0 +1,13 @@
+//go:build purego || !amd64
+
+package gemm
+
+import "unsafe"
+
+func matvecVector() int { return 0 }
+
+func (q Quant) prepare(s *scratch, x []float32) (y, sums []float32) { return x, x }
+
+func matvecRows(f form, q Quant, n int, w unsafe.Pointer, ldw int, x, sums, y []float32) {
+	panic("gemm: no kernel")
+}
