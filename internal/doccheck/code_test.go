@@ -222,7 +222,7 @@ func TestCode(t *testing.T) {
 		cmd := exec.Command("go", append([]string{"build", "-overlay", list}, args...)...)
 		cmd.Dir = top
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
+			t.Errorf("%v\n%s\nA name that the text around a piece of code has introduced is declared in a comment before the block:\n<!-- go: var x *tensor.Tensor; var layer nn.Layer -->", err, out)
 		}
 	}
 	// With -o go builds programs and passes over all else.
