@@ -136,8 +136,9 @@ func sample(best *float64, per float64, f func()) {
 	}
 }
 
-// longestTraining is the length up to which gradients are measured: everything is kept for them.
-const longestTraining = 4096
+// The lengths up to which gradients are measured, for which everything is kept,
+// and all cores, which have overtaken softmax attention by then.
+const longestTraining, longestAll = 4096, 16384
 
 // layers adds the tasks of every layer that is chosen.
 func (s *schedule) layers(r *Result, only *regexp.Regexp) error {
@@ -198,7 +199,7 @@ func (s *schedule) layer(r *Result, res *LayerResult, l nn.Layer, x []float32) {
 				}
 			}
 		})
-		if r.Cores > 1 {
+		if r.Cores > 1 && n <= longestAll {
 			s.add(fmt.Sprintf("%s, %d tokens, %d threads", title(res.Name), n, r.Cores), guess(n)/2, func() {
 				scope := tensor.NewScope(tensor.Workers(r.Cores))
 				sample(&res.ForwardAll[i], float64(n), func() {

@@ -12,8 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/subquad/subquad/bench"
 )
 
 // powersOf are the values of a power law over lengths.
@@ -273,15 +271,6 @@ func TestPeerOutput(t *testing.T) {
 		}
 		if !found {
 			t.Errorf("no peer does %s", w.key)
-		}
-	}
-}
-
-// Every layer has a name for readers and a family.
-func TestNames(t *testing.T) {
-	for _, k := range bench.Kinds {
-		if _, ok := names[k.Name]; !ok {
-			t.Errorf("layer %s has no name: give it one in names", k.Name)
 		}
 	}
 }

@@ -127,7 +127,7 @@ var families = []string{spaces, mambas, rwkvs, kernels, gated, deltas, remaining
 
 var names = map[string]name{
 	"s4": {"S4", spaces}, "s4d": {"S4D", spaces}, "dss": {"DSS", spaces}, "h3": {"H3", spaces}, "hyena": {"Hyena", spaces},
-	"s5": {"S5", mambas}, "lru": {"LRU", mambas}, "rglru": {"RG-LRU", mambas}, "mamba": {"Mamba", mambas}, "mamba2": {"Mamba-2", mambas}, "mamba3": {"Mamba-3", mambas},
+	"s5": {"S5", mambas}, "lru": {"LRU", mambas}, "rglru": {"RG-LRU", mambas}, "mamba": {"Mamba", mambas}, "mamba2": {"Mamba-2", mambas}, "mamba3": {"Mamba-3", mambas}, "mamba3mimo": {"Mamba-3 MIMO", mambas},
 	"rwkv4": {"RWKV-4", rwkvs}, "rwkv5": {"RWKV-5", rwkvs}, "rwkv6": {"RWKV-6", rwkvs}, "rwkv7": {"RWKV-7", rwkvs},
 	"linear": {"linear", kernels}, "rebased": {"ReBased", kernels}, "lightning": {"lightning", kernels}, "retnet": {"RetNet", kernels},
 	"based": {"Based", kernels}, "baseconv": {"BaseConv", kernels},
