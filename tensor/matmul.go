@@ -3,8 +3,6 @@ package tensor
 import (
 	"fmt"
 	"slices"
-
-	"github.com/subquad/subquad/internal/kernel/gemm"
 )
 
 // MatMul is the matrix product a·b over the last two axes: a is […, m, k]; b
@@ -70,33 +68,34 @@ func matmul(op string, a, b *Tensor, trans bool) *Tensor {
 	if b.data != nil {
 		p.ldb = b.stride[b.rank-2]
 	}
-	workers := y.scope.Workers()
+	workers, prec := y.scope.Workers(), y.scope.precision()
 	switch {
 	case y.Len() == 0:
 	case p.k == 0:
 		clear(y.data)
 	case b.bits != nil && trans && b.rank == 2 && b.DType() == BF16:
-		gemm.MulBF16(workers, false, false, p.m, p.n, p.k, a.data, p.lda, b.bits, p.k, y.data, p.n)
+		prec.MulBF16(workers, false, false, p.m, p.n, p.k, a.data, p.lda, b.bits, p.k, y.data, p.n)
 	case b.bits != nil && trans && b.rank == 2:
-		gemm.MulF16(workers, false, false, p.m, p.n, p.k, a.data, p.lda, b.bits, p.k, y.data, p.n)
+		prec.MulF16(workers, false, false, p.m, p.n, p.k, a.data, p.lda, b.bits, p.k, y.data, p.n)
 	case b.blocks != nil && trans && b.rank == 2 && b.stride[0] == p.k:
 		numbers, size := b.dtype.quant().Block()
-		gemm.MulQuant(workers, false, b.dtype.quant(), p.m, p.n, p.k, a.data, p.lda, b.blocks[b.off/numbers*size:], y.data, p.n)
+		prec.MulQuant(workers, false, b.dtype.quant(), p.m, p.n, p.k, a.data, p.lda, b.blocks[b.off/numbers*size:], y.data, p.n)
 	case b.data == nil:
 		panic(&ShapeError{Op: op, Arg: "b", Got: slices.Clone(b.Shape()), Want: fmt.Sprintf("a weight of type %v only as the two-axis b of MatMulT", b.dtype)})
 	case p.count == 1:
-		gemm.Mul(workers, false, false, trans, p.m, p.n, p.k, a.data, p.lda, b.data, p.ldb, y.data, p.n)
+		prec.Mul(workers, false, false, trans, p.m, p.n, p.k, a.data, p.lda, b.data, p.ldb, y.data, p.n)
 	default:
-		gemm.MulBatch(workers, p.count, false, false, trans, p.m, p.n, p.k, a.data, p.lda, p.sa, b.data, p.ldb, p.sb, y.data, p.n, p.m*p.n)
+		prec.MulBatch(workers, p.count, false, false, trans, p.m, p.n, p.k, a.data, p.lda, p.sa, b.data, p.ldb, p.sb, y.data, p.n, p.m*p.n)
 	}
 	if y.Recording() {
-		p.record(workers, y, a, b)
+		p.record(y, a, b)
 	}
 	return y
 }
 
 // record registers dA = dY·Bᵀ (or dY·B) and dB = Aᵀ·dY (or dYᵀ·A).
-func (p product) record(workers int, y, a, b *Tensor) {
+func (p product) record(y, a, b *Tensor) {
+	workers, prec := y.scope.Workers(), y.scope.precision()
 	OnBackward(func() {
 		if y.Len() == 0 || p.k == 0 {
 			return
@@ -109,17 +108,17 @@ func (p product) record(workers int, y, a, b *Tensor) {
 				for i := range p.n {
 					b.widen(i*b.stride[0], wide[i*p.k:][:p.k])
 				}
-				gemm.Mul(workers, true, false, false, p.m, p.k, p.n, dy, p.n, wide, p.k, g.data, p.lda)
+				prec.Mul(workers, true, false, false, p.m, p.k, p.n, dy, p.n, wide, p.k, g.data, p.lda)
 			} else {
-				gemm.MulBatch(workers, p.count, true, false, !p.trans, p.m, p.k, p.n, dy, p.n, p.m*p.n, b.data, p.ldb, p.sb, g.data, p.lda, p.sa)
+				prec.MulBatch(workers, p.count, true, false, !p.trans, p.m, p.k, p.n, dy, p.n, p.m*p.n, b.data, p.ldb, p.sb, g.data, p.lda, p.sa)
 			}
 		}
 		if b.NeedsGrad() {
 			g := b.Grad()
 			if p.trans {
-				gemm.MulBatch(workers, p.count, true, true, false, p.n, p.k, p.m, dy, p.n, p.m*p.n, a.data, p.lda, p.sa, g.data, p.ldb, p.sb)
+				prec.MulBatch(workers, p.count, true, true, false, p.n, p.k, p.m, dy, p.n, p.m*p.n, a.data, p.lda, p.sa, g.data, p.ldb, p.sb)
 			} else {
-				gemm.MulBatch(workers, p.count, true, true, false, p.k, p.n, p.m, a.data, p.lda, p.sa, dy, p.n, p.m*p.n, g.data, p.ldb, p.sb)
+				prec.MulBatch(workers, p.count, true, true, false, p.k, p.n, p.m, a.data, p.lda, p.sa, dy, p.n, p.m*p.n, g.data, p.ldb, p.sb)
 			}
 		}
 	}, y)

@@ -3,6 +3,8 @@ package tensor
 import (
 	"fmt"
 	"slices"
+
+	"github.com/subquad/subquad/internal/kernel/gemm"
 )
 
 // A Scope owns the memory of intermediate results. Reset gives all of it back
@@ -14,6 +16,7 @@ type Scope struct {
 	record  bool
 	float64 bool
 	workers int
+	prec    gemm.Precision
 	gen     uint64
 
 	slabs   [][]float32
@@ -35,6 +38,42 @@ func Record() Option { return func(s *Scope) { s.record = true } }
 // Workers bounds the goroutines that operators use; 0, the default, means
 // GOMAXPROCS. Results are the same bits for any number.
 func Workers(n int) Option { return func(s *Scope) { s.workers = n } }
+
+// A Precision says how exactly MatMul and MatMulT multiply many rows on a
+// processor with tiles of bfloat16 (hw.AMX); everywhere else all are Highest.
+// Sums are float32 in each.
+type Precision uint8
+
+const (
+	// Highest, the default, takes every number whole, as a sum of three
+	// bfloat16: as good as float32 arithmetic, and faster where shapes are large.
+	Highest Precision = iota
+
+	// High takes numbers as sums of two bfloat16: an error of 1e-6 of an
+	// element's products, for half the work of Highest.
+	High
+
+	// Medium rounds numbers to bfloat16, as is usual on other hardware: 8e-4 of
+	// an element's products, for a third to a sixth of the work of Highest.
+	Medium
+)
+
+// MatMulPrecision sets the precision of matrix products, of gradients too.
+// What it does to a model is best measured: go run ./bench/lmbench -precision medium.
+func MatMulPrecision(p Precision) Option {
+	if p > Medium {
+		panic(fmt.Sprintf("tensor: Precision(%d): want Highest, High or Medium", p))
+	}
+	return func(s *Scope) { s.prec = gemm.Precision(p) }
+}
+
+// precision of products in the scope; a nil scope has the highest.
+func (s *Scope) precision() gemm.Precision {
+	if s == nil {
+		return gemm.Highest
+	}
+	return s.prec
+}
 
 // Float64 makes every operator compute its plain form in float64: slow, and
 // the truth that the fast forms are tested against. It does not record.

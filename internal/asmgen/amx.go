@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 )
@@ -32,6 +33,24 @@ func amxVEX(pp, op byte, reg, vvvv, rm, index int) []byte {
 	return append(o, byte(reg&7)<<3|4, byte(index&7)<<3|byte(rm&7))
 }
 
+// evexBF16 encodes an instruction of map 0F38 on 512 bits whose operands are
+// registers: reg, vvvv (0 where there is none) and rm.
+func evexBF16(pp, op byte, reg, vvvv, rm int) []byte {
+	inv := func(n, bit, to int) byte { return byte(^n>>bit&1) << to }
+	return []byte{0x62, inv(reg, 3, 7) | inv(rm, 4, 6) | inv(rm, 3, 5) | inv(reg, 4, 4) | 2,
+		byte(^vvvv&15)<<3 | 4 | pp, 0x40 | inv(vvvv, 4, 3), op, 0xC0 | byte(reg&7)<<3 | byte(rm&7)}
+}
+
+// cvtPair is Zd = bfloat16 of Zlo in the lower and of Zhi in the upper half.
+func (f *file) cvtPair(lo, hi, d int) {
+	f.amxBytes(evexBF16(amxF2, 0x72, d, hi, lo), fmt.Sprintf("VCVTNE2PS2BF16 Z%d, Z%d, Z%d", lo, hi, d))
+}
+
+// cvtHalf is Yd = bfloat16 of Zs.
+func (f *file) cvtHalf(s, d int) {
+	f.amxBytes(evexBF16(amxF3, 0x72, d, 0, s), fmt.Sprintf("VCVTNEPS2BF16 Z%d, Y%d", s, d))
+}
+
 func (f *file) amxBytes(b []byte, comment string) {
 	var s []string
 	for _, x := range b {
@@ -48,6 +67,13 @@ func (f *file) amxRelease() { f.amxBytes(amxVEX(amxNP, 0x49, 0, 0, 0, -2), "TILE
 
 func (f *file) amxLoad(base, stride string, t int) {
 	f.amxBytes(amxVEX(amxF2, 0x4B, t, 0, amxRegs[base], amxRegs[stride]), fmt.Sprintf("TILELOADD (%s)(%s*1), TMM%d", base, stride, t))
+}
+
+// amxLoadAt is amxLoad at a distance from base.
+func (f *file) amxLoadAt(disp int, base, stride string, t int) {
+	o := amxVEX(amxF2, 0x4B, t, 0, amxRegs[base], amxRegs[stride])
+	o[len(o)-2] |= 0x80 // a distance of four bytes follows
+	f.amxBytes(binary.LittleEndian.AppendUint32(o, uint32(disp)), fmt.Sprintf("TILELOADD %d(%s)(%s*1), TMM%d", disp, base, stride, t))
 }
 
 func (f *file) amxStore(t int, base, stride string) {

@@ -8,21 +8,44 @@ import (
 	"github.com/subquad/subquad/hw"
 )
 
-// amxPanel multiplies blocks of 32 rows of w, ldw bytes apart, with one panel
-// of 32 columns: x is steps·16 rows of 32 pairs of bfloat16, and lo bytes
-// behind it their second terms (lo 0: none). c is 32·blocks rows of 32 sums,
-// to which is added unless first is 1. The tiles of c are TMM0…3, w in 4 and
-// 5, x in 6 and 7.
-//
-//go:noescape
-func amxPanel(cfg *[64]byte, w *uint16, ldw, blocks int, x *uint32, steps, lo int, c *float32, first int)
+// The tile product. A tile is 16 rows of 64 bytes; the products of 32 terms of
+// 16 rows of A with as many of 16 columns of B are one instruction, on a tile
+// of A with 32 bfloat16 in a row and one of B with 16 pairs of terms in a row, a pair for
+// each column. Both operands are packed before: steps of 32 terms follow one
+// another, each with two tiles (32 rows of A, or 32 columns of B) for each of
+// the bfloat16 terms that a float32 is a sum of.
 
-// amxPairs splits 2·pairs rows of 32 floats, two by two: hi[p][j] has
-// x[2p][j] in its lower half and x[2p+1][j] in its upper one, rounded to
-// bfloat16, and lo the rounded rests.
+// amxTiles multiplies 32 rows of packed A by panels of packed B, a panel being
+// steps steps of 32 columns: c, rows ldc bytes apart, is set, or with load added to.
+// kind is an index of amxKinds.
 //
 //go:noescape
-func amxPairs(hi, lo *uint32, x *float32, pairs int)
+func amxTiles(cfg *[64]byte, kind int, a, b *uint16, steps, panels int, c *float32, ldc, load int)
+
+// amxRows packs rows (1…16) of floats, ld bytes apart, each as one row of tiles:
+// steps times 32 numbers, of the last step only tail and zeros for the rest,
+// as a sum of terms (1…3) tiles 2048 bytes apart. Steps are 2048·terms bytes apart.
+//
+//go:noescape
+func amxRows(dst *uint16, src *float32, ld, rows, steps, tail, terms int)
+
+// amxPairs packs columns (1…16) of rows rows of floats, ld bytes apart, two rows to a
+// row of a tile, in the order of amxRows; zeros stand for rows that are missing.
+//
+//go:noescape
+func amxPairs(dst *uint16, src *float32, ld, rows, steps, cols, terms int)
+
+// amxTrans transposes tiles of pairs, srcStep bytes apart with rows ld bytes apart,
+// into tiles dstStep bytes apart. Of the last one only tail numbers of a row
+// exist, zeros stand for the rest. dst may be src.
+//
+//go:noescape
+func amxTrans(dst, src *uint16, ld, srcStep, dstStep, steps, tail int)
+
+// amxNaN reports whether there is a NaN in rows of cols floats, ldc bytes apart.
+//
+//go:noescape
+func amxNaN(c *float32, ldc, rows, cols int) bool
 
 var useAMX bool
 
@@ -36,79 +59,214 @@ var amxConfig = func() (cfg [64]byte) {
 	return cfg
 }()
 
-// Blocks of the tile product. The pairs of mc rows of A and a block of B stay
-// in the second-level cache of 2 MB that machines with tiles have, kc terms of
-// one panel in the first-level one.
-const (
-	amxMC     = 256
-	amxKC     = 256
-	amxWeight = 1 << 19 // bytes of B
+// amxKinds are the numbers of terms of A and B and of products of them that
+// the kernel has: those whose terms are the i-th and the j-th with i+j less than the larger number.
+var amxKinds = [...]struct{ a, b, products int }{{1, 1, 1}, {2, 1, 2}, {3, 1, 3}, {2, 2, 3}, {3, 2, 5}, {3, 3, 6}}
+
+// amxKind is the kind of product.
+func (p *product) amxKind() int {
+	switch {
+	case p.prec == Medium:
+		return 0
+	case p.form == formBF16 && p.prec == High:
+		return 1
+	case p.form == formBF16:
+		return 2
+	case p.prec == High:
+		return 3
+	case p.form == formF16:
+		return 4
+	}
+	return 5
+}
+
+// Blocks of the tile product: amxKC terms of 32 rows of A, with all their terms, stay in the
+// first-level cache, a block of B of amxBytes in the second-level one. amxMC bounds the scratch memory.
+var (
+	amxMC    = 1024
+	amxKC    = 768
+	amxBytes = 1 << 20
 )
 
-// canTile reports whether the product may go through tiles: B in bfloat16,
-// enough rows, whole steps of 32 terms.
+// canTile reports whether the product may go through tiles: where packing pays.
+// Float32 at its highest precision, six products for one, gains least: 1.5 to 1.9
+// times for large shapes, nothing from 128³ down.
 func (p *product) canTile() bool {
-	return useAMX && p.form == formBF16 && p.m > thinM && p.k >= 32 && p.k%32 == 0 && p.acs == 1 && !p.acc
+	switch {
+	case !useAMX || p.m <= thinM || p.n < 16 || p.k < 32 || p.acs != 1 && p.ars != 1:
+		return false
+	case p.form <= formCols && p.prec == Highest:
+		return p.m >= 64 && p.n >= 96 && p.m*p.n*p.k >= 1<<21
+	}
+	return p.m*p.n*p.k >= 1<<18
 }
 
-// tiles computes its part of C, but for up to 31 last columns, which blocks
-// does. B's rows are tiles as they lie; A is split into two bfloat16 terms,
-// hi + lo = a to 16 bits, so that the product is as good as in float32 with
-// half the speed of rounding A: weights are exact, sums float32.
+// tileFLOPS is what to expect of the tiles, for splitting work, per nanosecond.
+func (p *product) tileFLOPS() float64 { return 1000 / float64(amxKinds[p.amxKind()].products) }
+
+// amxPacked is memory for packed operands, as floats, aligned to a cache line.
+func amxPacked(buf []float32, bytes int) []uint16 {
+	p := unsafe.Pointer(&buf[0])
+	off := -uintptr(p) & 63
+	return unsafe.Slice((*uint16)(unsafe.Add(p, off)), bytes/2)
+}
+
+const amxStep = 2048 / 2 // numbers in a step of one term
+
+// tiles computes its part of C. An infinite number is no sum of finite terms: it makes
+// NaN of all that it meets. Where there is a NaN, float32 arithmetic decides
+// what should be there, at the highest precision and unless C was added to.
 func (p *product) tiles(i0, i1, j0, j1 int) {
-	whole := (j1 - j0) / 32 * 32
-	if whole < j1-j0 {
-		p.blocks(i0, i1, j0+whole, j1)
+	kind := p.amxKind()
+	ta, tb := amxKinds[kind].a, amxKinds[kind].b
+	kc := (p.k + amxKC*2/(ta+1) - 1) / (amxKC * 2 / (ta + 1)) // blocks of k, of one size
+	unit := 32
+	if p.form == formQuant {
+		unit = max(unit, quants[p.quant].block)
 	}
-	if whole == 0 {
+	kc = ((p.k+kc-1)/kc + unit - 1) / unit * unit
+	steps := (p.k + 31) / 32 // of the last block of k fewer than kc/32
+	nb := min((j1-j0+31)/32*32, max(32, amxBytes/(64*tb*steps)/32*32), 512)
+	rows32 := (min(amxMC, i1-i0) + 31) / 32
+
+	s := pool.Get().(*scratch)
+	defer pool.Put(s)
+	sizeA, sizeB := rows32*steps*2048*ta, nb/32*(kc/32)*2048*tb
+	at := packTiles{p: p, a: amxPacked(s.bufA((sizeA+64)/4), sizeA)}
+	rest := 32*nb + 16*kc + pad // floats: sums of an edge, widened rows
+	buf := s.bufB((sizeB+64)/4 + rest)
+	at.b = amxPacked(buf, sizeB)
+	buf = buf[len(buf)-rest:]
+	sums, wide := buf[:32*nb], buf[32*nb:]
+
+	for ic := i0; ic < i1; ic += amxMC {
+		mb := min(amxMC, i1-ic)
+		for pc := 0; pc < p.k; pc += kc {
+			kb := min(kc, p.k-pc)
+			n := (kb + 31) / 32
+			for i := 0; i < mb; i += 16 {
+				dst := at.a[((pc/32)*rows32+i/32*n)*amxStep*ta+i%32*32:]
+				at.packA(dst, ic+i, min(16, mb-i), pc, kb, n, ta)
+			}
+		}
+		for j := j0; j < j1; j += nb {
+			cols := min(nb, j1-j)
+			for pc := 0; pc < p.k; pc += kc {
+				kb := min(kc, p.k-pc)
+				n := (kb + 31) / 32
+				for c := 0; c < cols; c += 16 {
+					at.packB(at.b[c/32*n*amxStep*tb+c%32*32:], wide, j+c, min(16, cols-c), pc, kb, n, tb)
+				}
+				load := flag(p.acc || pc > 0)
+				for i := 0; i < mb; i += 32 {
+					a := &at.a[((pc/32)*rows32+i/32*n)*amxStep*ta]
+					whole := cols / 32
+					if mb-i < 32 {
+						whole = 0
+					}
+					if whole > 0 {
+						amxTiles(&amxConfig, kind, a, &at.b[0], n, whole, &p.c[(ic+i)*p.ldc+j], 4*p.ldc, load)
+					}
+					if 32*whole == cols {
+						continue
+					}
+					// The edge goes through sums: rows or columns of C are missing.
+					rows, at0, width := min(32, mb-i), 32*whole, (cols-32*whole+31)/32*32
+					c := p.c[(ic+i)*p.ldc+j+at0:]
+					for r := range rows {
+						if load != 0 {
+							copy(sums[r*width:], c[r*p.ldc:][:cols-at0])
+						}
+					}
+					amxTiles(&amxConfig, kind, a, &at.b[whole*n*amxStep*tb], n, width/32, &sums[0], 4*width, load)
+					for r := range rows {
+						copy(c[r*p.ldc:][:cols-at0], sums[r*width:])
+					}
+				}
+			}
+			if !p.acc && p.prec == Highest && amxNaN(&p.c[ic*p.ldc+j], 4*p.ldc, mb, cols) {
+				p.mendNaN(ic, ic+mb, j, j+cols)
+			}
+		}
+	}
+}
+
+// mendNaN sets each NaN among the products to what blocks makes of it.
+func (p *product) mendNaN(i0, i1, j0, j1 int) {
+	q := *p
+	q.ldc = j1
+	q.c = make([]float32, i1*q.ldc)
+	q.blocks(i0, i1, j0, j1)
+	for i := i0; i < i1; i++ {
+		got, want := p.c[i*p.ldc:], q.c[i*q.ldc:]
+		for j := j0; j < j1; j++ {
+			if got[j] != got[j] {
+				got[j] = want[j]
+			}
+		}
+	}
+}
+
+// packTiles holds the packed operands of one call of tiles.
+type packTiles struct {
+	p    *product
+	a, b []uint16
+}
+
+// packA packs rows (1…16) rows of A from row i, terms pc to pc+kb, in n steps.
+func (t *packTiles) packA(dst []uint16, i, rows, pc, kb, n, terms int) {
+	p := t.p
+	src := p.a[i*p.ars+pc*p.acs:]
+	if p.acs == 1 {
+		amxRows(&dst[0], &src[0], 4*p.ars, rows, n, kb-32*(n-1), terms)
 		return
 	}
-	s := pool.Get().(*scratch)
-	nb := max(32, min(whole, amxWeight/(2*p.k)/32*32))
-	// Buffers: transposed floats of one panel, and sums; pairs as floats' bits.
-	panels := (min(i1-i0, amxMC) + 31) / 32
-	buf := s.bufA(amxKC*32 + pad + nb*32)
-	flat, sums := buf[:amxKC*32+pad], buf[amxKC*32+pad:]
-	words := s.bufB(panels * 32 * p.k)
-	x := unsafe.Slice((*uint32)(unsafe.Pointer(&words[0])), len(words))
-	for i := i0; i < i1; i += amxMC {
-		rows := min(amxMC, i1-i)
-		for r := 0; r < rows; r += 32 {
-			p.pairs(x[r*p.k:][:32*p.k], flat, i+r, min(32, rows-r))
-		}
-		for j := j0; j < j0+whole; j += nb {
-			n := min(nb, j0+whole-j)
-			for r := 0; r < rows; r += 32 {
-				for pc := 0; pc < p.k; pc += amxKC {
-					kb := min(amxKC, p.k-pc)
-					first := 0
-					if pc == 0 {
-						first = 1
-					}
-					amxPanel(&amxConfig, &p.h[j*p.ldb+pc], 2*p.ldb, n/32, &x[r*p.k+32*pc], kb/32, 4*16*kb, &sums[0], first)
-				}
-				transpose(n, min(32, rows-r), sums, 32, p.c[(i+r)*p.ldc+j:], p.ldc)
-			}
-		}
-	}
-	pool.Put(s)
+	amxPairs(&dst[0], &src[0], 4*p.acs, kb, n, rows, terms)
+	transTiles(dst, n, terms)
 }
 
-// pairs packs rows i… of A (at most 32, the rest is zero): for each kc terms,
-// kb/2 rows of 32 pairs of first terms, then as many of second terms.
-func (p *product) pairs(x []uint32, flat []float32, i, rows int) {
-	for pc := 0; pc < p.k; pc += amxKC {
-		kb := min(amxKC, p.k-pc)
-		if rows < 32 {
-			clear(flat[:32*kb])
+// packB packs cols (1…16) columns of B from column j; wide has room for 16 rows of kb floats.
+func (t *packTiles) packB(dst []uint16, wide []float32, j, cols, pc, kb, n, terms int) {
+	p := t.p
+	tail := kb - 32*(n-1)
+	switch p.form {
+	case formRows:
+		amxPairs(&dst[0], &p.b[pc*p.ldb+j], 4*p.ldb, kb, n, cols, terms)
+		return
+	case formCols:
+		amxRows(&dst[0], &p.b[j*p.ldb+pc], 4*p.ldb, cols, n, tail, terms)
+	case formBF16:
+		if cols == 16 && terms == 1 {
+			amxTrans(&dst[0], &p.h[j*p.ldb+pc], 2*p.ldb, 64, 2048, n, tail)
+			return
 		}
-		transpose(rows, kb, p.a[i*p.ars+pc:], p.ars, flat, 32)
-		if rows%4 != 0 { // what the transpose wrote beyond
-			for k := range kb {
-				clear(flat[32*k+rows : 32*k+(rows+3)/4*4])
-			}
+		fallthrough
+	default:
+		p.widenRows(wide, j, cols, pc, kb)
+		amxRows(&dst[0], &wide[0], 4*kb, cols, n, tail, terms)
+	}
+	transTiles(dst, n, terms)
+}
+
+// transTiles makes rows of numbers into rows of pairs, or back, in place.
+func transTiles(dst []uint16, n, terms int) {
+	for t := range terms {
+		d := &dst[t*amxStep]
+		amxTrans(d, d, 64, 2048*terms, 2048*terms, n, 32)
+	}
+}
+
+// widenRows writes the terms pc to pc+kb of cols columns of B, which lie along rows, to dst.
+func (p *product) widenRows(dst []float32, j, cols, pc, kb int) {
+	for c := range cols {
+		row := dst[c*kb:][:kb]
+		if p.form == formQuant {
+			block := quants[p.quant]
+			p.quant.Dequantize(row, p.q[(j+c)*p.ldb+pc/block.block*block.size:])
+			continue
 		}
-		at := x[32*pc:]
-		amxPairs(&at[0], &at[16*kb], &flat[0], kb/2)
+		for i, h := range p.h[(j+c)*p.ldb+pc:][:kb] {
+			row[i] = widen(p.form, h)
+		}
 	}
 }

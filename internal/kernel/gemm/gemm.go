@@ -1,6 +1,6 @@
 // Package gemm multiplies float32 matrices: whole products, batches of them,
-// thin ones (matrix times a few vectors), and products with a constant matrix
-// that is packed once or stored in 16 bits.
+// thin ones (matrix times a few vectors), and products with a matrix that is
+// held in 16 bits or in blocks of fewer.
 //
 // One macro-kernel serves all of them. A is cut into blocks of mc rows and kc
 // columns that stay in the second-level cache; against each, B passes in panels
@@ -9,12 +9,16 @@
 // scheme of Goto and van de Geijn ("Anatomy of High-Performance Matrix
 // Multiplication", 2008) as BLIS arranges it (flame/blis, docs/KernelsHowTo.md),
 // with one level less: a panel of B is packed right before its only use, so there
-// is no third-level buffer to share or to wait for.
+// is no third-level buffer to share or to wait for. Constant matrices are packed each
+// time too: for 512 rows that takes 5 % of the time, and a packed copy as much memory again.
 //
-// Every element of C is, for any position, tile, number of workers or level of
-// packing, the same expression: within each block of kc terms a sum in the order
+// Where the processor multiplies tiles of bfloat16, large products take numbers as sums of
+// two or three of them (amx_amd64.go); Precision says of how many.
+//
+// Every element of C is, for any position, tile or number of workers, the same
+// expression: within each block of kc terms a sum in the order
 // of k that starts at zero, the blocks added to C in order. Thin products
-// take a path of dot products instead, whose order depends on k alone; which path
+// take a path of dot products instead, whose order depends on k alone, and tiles have an order of theirs; which path
 // is taken depends on the shape alone.
 package gemm
 
@@ -35,7 +39,7 @@ type blocking struct {
 // kc*nr floats of B and two tiles of A fit 48 KB of first-level cache; mc*kc of A half a
 // second-level cache of 1 MB.
 var (
-	blockAVX512   = blocking{mr: 12, nr: 32, mc: 480, kc: 256, wide: 128, flops: 150}
+	blockAVX512   = blocking{mr: 12, nr: 32, mc: 516, kc: 256, wide: 128, flops: 150}
 	blockAVX2     = blocking{mr: 6, nr: 16, mc: 384, kc: 256, wide: 32, flops: 80}
 	blockNEON     = blocking{mr: 8, nr: 12, mc: 256, kc: maxKC, wide: 12, flops: 30}
 	blockPortable = blocking{mr: 4, nr: 16, mc: 128, kc: 256, wide: 64, flops: 3}
@@ -71,12 +75,11 @@ func init() {
 type form uint8
 
 const (
-	formRows   form = iota // float32, k×n
-	formCols               // float32, n×k
-	formBF16               // bfloat16, n×k
-	formF16                // float16, n×k
-	formPacked             // panels of a Packed
-	formQuant              // blocks of a few bits, n×k
+	formRows  form = iota // float32, k×n
+	formCols              // float32, n×k
+	formBF16              // bfloat16, n×k
+	formF16               // float16, n×k
+	formQuant             // blocks of a few bits, n×k
 )
 
 // A product is C (+)= A·B in terms of strides.
@@ -93,6 +96,7 @@ type product struct {
 	c        []float32
 	ldc      int
 	acc      bool
+	prec     Precision
 }
 
 // Mul computes C = A·B, or C += A·B with acc. C is m×n, A is m×k (stored k×m with
@@ -101,8 +105,13 @@ type product struct {
 // not overlap A or B. workers <= 0 means GOMAXPROCS; the result has the same bits
 // for any number. It panics when a slice is too short for its shape.
 func Mul(workers int, acc, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {
+	Highest.Mul(workers, acc, transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
+}
+
+// Mul is the function Mul at a precision.
+func (prec Precision) Mul(workers int, acc, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {
 	check(transA, transB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
-	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, b: b, ldb: ldb, c: c, ldc: ldc, acc: acc}
+	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, b: b, ldb: ldb, c: c, ldc: ldc, acc: acc, prec: prec}
 	if transA {
 		p.ars, p.acs = 1, lda
 	}
@@ -116,6 +125,11 @@ func Mul(workers int, acc, transA, transB bool, m, n, k int, a []float32, lda in
 // a[i*strideA:], b[i*strideB:] and c[i*strideC:]. A stride of zero for A or B
 // uses one matrix for all.
 func MulBatch(workers, count int, acc, transA, transB bool, m, n, k int, a []float32, lda, strideA int, b []float32, ldb, strideB int, c []float32, ldc, strideC int) {
+	Highest.MulBatch(workers, count, acc, transA, transB, m, n, k, a, lda, strideA, b, ldb, strideB, c, ldc, strideC)
+}
+
+// MulBatch is the function MulBatch at a precision.
+func (prec Precision) MulBatch(workers, count int, acc, transA, transB bool, m, n, k int, a []float32, lda, strideA int, b []float32, ldb, strideB int, c []float32, ldc, strideC int) {
 	if count <= 0 {
 		return
 	}
@@ -124,7 +138,7 @@ func MulBatch(workers, count int, acc, transA, transB bool, m, n, k int, a []flo
 	}
 	last := count - 1
 	check(transA, transB, m, n, k, len(a)-last*strideA, lda, len(b)-last*strideB, ldb, len(c)-last*strideC, ldc)
-	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, b: b, ldb: ldb, c: c, ldc: ldc, acc: acc}
+	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, b: b, ldb: ldb, c: c, ldc: ldc, acc: acc, prec: prec}
 	if transA {
 		p.ars, p.acs = 1, lda
 	}
@@ -198,7 +212,11 @@ func check(transA, transB bool, m, n, k, lenA, lda, lenB, ldb, lenC, ldc int) {
 
 // ns estimates the time of the product on one core.
 func (p *product) ns() float64 {
-	return 2 * float64(p.m) * float64(p.n) * float64(max(p.k, 1)) / blk.flops
+	flops := blk.flops
+	if p.path() == pathTiles {
+		flops = p.tileFLOPS()
+	}
+	return 2 * float64(p.m) * float64(p.n) * float64(max(p.k, 1)) / flops
 }
 
 // split says into how many pieces to cut C for workers, of which count products share
@@ -293,8 +311,6 @@ const (
 
 func (p *product) path() path {
 	switch {
-	case p.form == formPacked:
-		return pathBlocks
 	case p.m <= thinM && p.form != formRows && p.k >= thinK+thinRate*(p.m-1):
 		return pathDotB
 	case p.n <= thinN && p.acs == 1 && p.form <= formCols && p.k >= thinK+thinRate*(p.n-1) && p.m > p.n:
@@ -329,9 +345,11 @@ const pad = 32
 
 // blocks is the macro-kernel.
 func (p *product) blocks(i0, i1, j0, j1 int) {
-	mr, nr, mc, kc := blk.mr, blk.nr, blk.mc, blk.kc
+	mr, nr, kc := blk.mr, blk.nr, blk.kc
+	mc := (i1 - i0 + blk.mc - 1) / blk.mc // blocks, of one size: B is packed for each
+	mc = ((i1-i0+mc-1)/mc + mr - 1) / mr * mr
 	packA := p.n > 4*nr
-	packB := p.form != formPacked && (p.form != formRows || p.m > 4*mr)
+	packB := p.form != formRows || p.m > 4*mr
 	step := nr
 	if p.form == formRows && !packB && p.m <= mr {
 		step = wideStep(p.m)
@@ -370,9 +388,6 @@ func (p *product) blocks(i0, i1, j0, j1 int) {
 				case packB:
 					b = bufB
 					p.packB(b, j, cols, pc, kb)
-				case p.form == formPacked:
-					// Panels of one kc block follow one another; j is a multiple of nr.
-					b = p.b[pc*p.ldb+j*kb:]
 				default:
 					b, ldb = p.b[pc*p.ldb+j:], p.ldb
 				}

@@ -161,7 +161,7 @@ var shapes = [][3]int{
 	{1, 1, 300}, {1, 33, 65}, {1, 200, 513}, {2, 131, 40}, {3, 64, 700}, {4, 47, 31}, {5, 50, 257}, {7, 95, 129}, {8, 31, 16},
 	{9, 70, 520}, {11, 129, 33}, {12, 32, 256}, {13, 33, 257}, {24, 161, 19}, {25, 64, 64}, {49, 70, 300}, {61, 140, 1},
 	{300, 1, 40}, {300, 2, 17}, {130, 3, 300}, {77, 4, 31}, {77, 5, 31}, {100, 100, 100}, {64, 64, 64}, {128, 20, 530},
-	{481, 37, 20}, {500, 130, 258}, {20, 1000, 3}, {1000, 20, 3}, {5, 7, 1030}, {0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {3, 100, 0},
+	{481, 37, 20}, {500, 130, 258}, {20, 1000, 3}, {1000, 20, 3}, {5, 7, 1030}, {97, 130, 290}, {64, 96, 820}, {0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {3, 100, 0},
 }
 
 func TestMulShapes(t *testing.T) {
@@ -231,38 +231,6 @@ func TestMulBatch(t *testing.T) {
 			})
 		}
 	})
-}
-
-func TestMulPacked(t *testing.T) {
-	levels(t, func(t *testing.T) {
-		r := rand.New(rand.NewPCG(9, 10))
-		for _, s := range shapes {
-			bools(func(acc, _, tb bool) {
-				p := newProblem(r, s[0], s[1], s[2], acc, false, tb, 1)
-				before := append([]float32(nil), p.c...)
-				pk := Pack(tb, p.n, p.k, p.b, p.ldb)
-				MulPacked(1, acc, p.m, p.a, p.lda, pk, p.c, p.ldc)
-				p.check(t, before)
-				want := append([]float32(nil), p.c...)
-				copy(p.c, before)
-				MulPacked(3, acc, p.m, p.a, p.lda, pk, p.c, p.ldc)
-				sameBits(t, p.c, want)
-			})
-		}
-	})
-}
-
-func TestPackedFollowsTheLevel(t *testing.T) {
-	best := hw.Current()
-	defer hw.Set(best)
-	r := rand.New(rand.NewPCG(11, 12))
-	p := newProblem(r, 30, 70, 300, false, false, true, 1)
-	pk := Pack(true, p.n, p.k, p.b, p.ldb)
-	for _, l := range hw.Levels() {
-		hw.Set(l)
-		MulPacked(1, false, p.m, p.a, p.lda, pk, p.c, p.ldc)
-		p.check(t, nil)
-	}
 }
 
 func toBF16(x float32) uint16 { return uint16(math.Float32bits(x) >> 16) }
@@ -387,7 +355,7 @@ func TestSpecialValues(t *testing.T) {
 	inf := float32(math.Inf(1))
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(15, 16))
-		for _, s := range [][3]int{{1, 40, 50}, {5, 9, 20}, {13, 35, 40}, {60, 150, 70}, {200, 3, 33}} {
+		for _, s := range [][3]int{{1, 40, 50}, {5, 9, 20}, {13, 35, 40}, {60, 150, 70}, {200, 3, 33}, {97, 130, 190}} {
 			m, n, k := s[0], s[1], s[2]
 			bools(func(acc, ta, tb bool) {
 				p := newProblem(r, m, n, k, acc, ta, tb, 1)
@@ -436,14 +404,10 @@ func TestOneWorkerAllocatesNothing(t *testing.T) {
 			bools(func(acc, ta, tb bool) {
 				p := newProblem(r, s[0], s[1], s[2], acc, ta, tb, 0)
 				h := make([]uint16, p.n*p.k)
-				pk := Pack(tb, p.n, p.k, p.b, p.ldb)
 				n := testing.AllocsPerRun(20, func() {
 					p.mul(1)
 					MulBatch(1, 2, acc, ta, tb, p.m, p.n, p.k, p.a, p.lda, 0, p.b, p.ldb, 0, p.c, p.ldc, 0)
 					MulBF16(1, acc, ta, p.m, p.n, p.k, p.a, p.lda, h, p.k, p.c, p.ldc)
-					if !ta {
-						MulPacked(1, acc, p.m, p.a, p.lda, pk, p.c, p.ldc)
-					}
 				})
 				if n != 0 && !race.Enabled {
 					t.Fatalf("%v ta=%v tb=%v: %g allocations", s, ta, tb, n)
@@ -535,14 +499,12 @@ func BenchmarkWeights(b *testing.B) {
 		}
 		for _, l := range hw.Levels()[1:] {
 			hw.Set(l)
-			pk := Pack(true, n, k, p.b, k)
 			for _, w := range []struct {
 				name  string
 				bytes int64
 				f     func()
 			}{
 				{"f32", 4, func() { p.mul(1) }},
-				{"packed", 4, func() { MulPacked(1, false, m, p.a, k, pk, p.c, n) }},
 				{"bf16", 2, func() { MulBF16(1, false, false, m, n, k, p.a, k, h, k, p.c, n) }},
 				{"f16", 2, func() { MulF16(1, false, false, m, n, k, p.a, k, h, k, p.c, n) }},
 			} {
