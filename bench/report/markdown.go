@@ -99,7 +99,9 @@ func crossoverText(r *Result) string {
 	if r.Cores > 1 {
 		fmt.Fprintf(&b, " and on %s", threads(r.Cores))
 	}
-	fmt.Fprintf(&b, ", and its state after %s tokens. Softmax attention's keys and values take %s there.\n\n", short(float64(r.Lengths[end])), size(q.State[end]))
+	lo, _, hi := r.others(func(l *LayerResult) float64 { return float64(l.Memory[end]) })
+	fmt.Fprintf(&b, ", and its state after %s tokens. Softmax attention's keys and values take %s there. The activations of a forward pass of that length, input and output among them, take %s for softmax attention and from %s to %s for the others.\n\n",
+		short(float64(r.Lengths[end])), size(q.State[end]), size(q.Memory[end]), size(int(lo)), size(int(hi)))
 	head := []string{"layer", threads(1), threads(r.Cores), "state"}
 	half := (len(rows) + 1) / 2
 	var lines [][]string

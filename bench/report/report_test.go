@@ -152,7 +152,7 @@ func TestMarkdown(t *testing.T) {
 	text := string(markdown(example(), example()))
 	for _, want := range []string{
 		"A <Processor>, avx512 instructions, layers of 256 channels.",
-		"than softmax attention of the same width, on one thread and on 2 threads, and its state after 8k tokens. Softmax attention's keys and values take 16 MB there.",
+		"than softmax attention of the same width, on one thread and on 2 threads, and its state after 8k tokens. Softmax attention's keys and values take 16 MB there. The activations of a forward pass of that length, input and output among them, take 1.0 MB for softmax attention and from 1.0 MB to 1.0 MB for the others.",
 		"| layer | one thread | 2 threads | state | layer | one thread | 2 threads | state |\n|---|---|---|---|---|---|---|---|\n| Mamba | 2200 | 2200 | 64 kB | a new layer | below 256 | below 256 | 64 kB |\n| RWKV-7 | 3000 | 3000 | 64 kB |  |  |  |  |\n",
 		"| Mamba | 21.1 | 21.3 | 21.4 | 21.6 | 21.7 | 21.9 | 0.01 |",
 		"| product 512×3072×768 | 50.0 | 0.78 | 100 | 0.78 |  |  |",
