@@ -95,7 +95,7 @@ func (l *DeltaNet) Params() nn.Params {
 func (l *DeltaNet) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	q, k, v := l.project(x, st, true)
 	o := DeltaRule(q, k, v, learningRate(l.B, x, l.neg), nil, st.Part(0))
-	return l.finish(o, l.swish(x), st)
+	return l.swish(o, x, st)
 }
 
 // learningRate is β = σ(W x) of the delta rule, doubled if its range goes to 2.

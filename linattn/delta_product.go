@@ -82,5 +82,5 @@ func (l *DeltaProduct) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tenso
 		g = tensor.Mul(g, l.first).Reshape(B, T*n, H)
 	}
 	o := DeltaRule(q, k, v, beta, g, st.Part(0)).Reshape(B, T, n, H*l.valDim)
-	return l.finish(headed(tensor.Contiguous(o.Select(2, n-1)), H), l.swish(x), st)
+	return l.swish(headed(tensor.Contiguous(o.Select(2, n-1)), H), x, st)
 }

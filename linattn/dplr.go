@@ -79,5 +79,5 @@ func (l *DPLR) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 		B:     tensor.Mul(kappa, headed(tensor.Sigmoid(l.Eta.Forward(x)), l.heads)),
 		Scale: rootOf(l.keyDim),
 	}, st.Part(0))
-	return l.finish(o, l.swish(x), st)
+	return l.swish(o, x, st)
 }

@@ -93,7 +93,7 @@ func (l *GatedDeltaNet) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tens
 	q, k, v := l.project(x, st, true)
 	g := softDecay(l.A.Forward(x), l.ALog, l.DtBias)
 	o := DeltaRule(q, k, v, learningRate(l.B, x, l.neg), g, st.Part(0))
-	return l.finish(o, l.swish(x), st)
+	return l.swish(o, x, st)
 }
 
 // softDecay is Mamba-2's log decay −e^{aLog} softplus(x + bias), one for each head.

@@ -76,7 +76,7 @@ func (l *GLA) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	q, k, v := l.project(x, st, false)
 	g := tensor.Scale(logSigmoid(l.GK2.Forward(l.GK1.Forward(x))), l.gateScale)
 	o := scan.Matrix(scan.MatrixInput{Q: q, K: k, V: v, LogDecay: headed(g, l.heads), Scale: rootOf(l.keyDim)}, st.Part(0))
-	return l.finish(o, l.swish(x), st)
+	return l.swish(o, x, st)
 }
 
 // SimpleGLAConfig describes a layer of SimpleGLA. Zero values mean the defaults.
@@ -128,5 +128,5 @@ func (l *SimpleGLA) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	q, k, v := l.project(x, st, false)
 	g := tensor.Scale(logSigmoid(l.GK.Forward(x)), l.gateScale)
 	o := scan.Matrix(scan.MatrixInput{Q: q, K: k, V: v, LogDecay: g, Scale: rootOf(l.keyDim)}, st.Part(0))
-	return l.finish(o, l.swish(x), st)
+	return l.swish(o, x, st)
 }

@@ -87,9 +87,9 @@ func (l *HGRN) Mix(x, lower *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	tensor.Check("linattn.HGRN", "x", x, -1, -1, l.cfg.DModel)
 	st.Check(l.kind, x.Dim(0))
 	g, input := forget(l.F.Forward(x), lower)
-	h := scan.Diagonal(tensor.Exp(g), tensor.Mul(tensor.SiLU(l.I.Forward(x)), input), st.Part(0))
+	h := scan.Diagonal(tensor.Exp(g), tensor.SiLUMul(input, l.I.Forward(x)), st.Part(0))
 	st.Advance(x.Dim(1))
-	return l.O.Forward(tensor.Mul(l.Norm.Forward(h), tensor.SiLU(l.G.Forward(x))))
+	return l.O.Forward(tensor.SiLUMul(l.Norm.Forward(h), l.G.Forward(x)))
 }
 
 // HGRN2Config describes a layer of HGRN2. Zero values mean the defaults.

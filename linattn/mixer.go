@@ -185,6 +185,24 @@ func (l *mixer) project(x *tensor.Tensor, st *tensor.State, silu bool) (q, k, v 
 // finish turns o [B, T, heads, value] into the layer's output; gate, if not
 // nil, [B, T, heads·value], has its activation already.
 func (l *mixer) finish(o, gate *tensor.Tensor, st *tensor.State) *tensor.Tensor {
+	o = l.normed(o, st)
+	if gate != nil {
+		o = tensor.Mul(o, gate)
+	}
+	return l.O.Forward(o)
+}
+
+// swish is finish with the usual output gate, SiLU(W_g x), if the layer has one.
+func (l *mixer) swish(o, x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
+	o = l.normed(o, st)
+	if l.G != nil {
+		o = tensor.SiLUMul(o, l.G.Forward(x))
+	}
+	return l.O.Forward(o)
+}
+
+// normed is o [B, T, heads, value] with its heads side by side, after the norm.
+func (l *mixer) normed(o *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	B, T := o.Dim(0), o.Dim(1)
 	st.Advance(T)
 	if l.Norm != nil && !l.normAll {
@@ -194,18 +212,7 @@ func (l *mixer) finish(o, gate *tensor.Tensor, st *tensor.State) *tensor.Tensor 
 	if l.normAll {
 		o = l.Norm.Forward(o)
 	}
-	if gate != nil {
-		o = tensor.Mul(o, gate)
-	}
-	return l.O.Forward(o)
-}
-
-// swish is the usual output gate, SiLU(W_g x), nil if the layer has none.
-func (l *mixer) swish(x *tensor.Tensor) *tensor.Tensor {
-	if l.G == nil {
-		return nil
-	}
-	return tensor.SiLU(l.G.Forward(x))
+	return o
 }
 
 // headed splits the last axis into heads.

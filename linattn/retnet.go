@@ -69,7 +69,7 @@ func (l *RetNet) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	}
 	q, k = nn.RoPE(q, pos, l.base, false), nn.RoPE(k, pos, l.base, false)
 	o := scan.Matrix(scan.MatrixInput{Q: q, K: k, V: v, LogDecay: fixedDecay(x, l.logDecay), Scale: rootOf(l.keyDim)}, st.Part(0))
-	return l.finish(o, l.swish(x), st)
+	return l.swish(o, x, st)
 }
 
 // fixedDecay is the same log decay of each head for all tokens of x, [batch, length, heads].

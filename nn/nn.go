@@ -238,11 +238,10 @@ func (n *RMSNormGated) Forward(x, z *tensor.Tensor) *tensor.Tensor {
 			panic(&tensor.ShapeError{Op: "nn.RMSNormGated", Arg: "x", Got: slices.Clone(x.Shape()), Want: fmt.Sprintf("a last axis of whole groups of %d", n.GroupSize)})
 		}
 	}
-	gate := tensor.SiLU(z)
 	if n.NormBeforeGate {
-		return tensor.Mul(tensor.GroupRMSNorm(x, groups, n.Weight, n.Eps), gate)
+		return tensor.SiLUMul(tensor.GroupRMSNorm(x, groups, n.Weight, n.Eps), z)
 	}
-	return tensor.GroupRMSNorm(tensor.Mul(x, gate), groups, n.Weight, n.Eps)
+	return tensor.GroupRMSNorm(tensor.SiLUMul(x, z), groups, n.Weight, n.Eps)
 }
 
 // Params is "weight".
@@ -301,13 +300,13 @@ func (m *MLP) Forward(x *tensor.Tensor) *tensor.Tensor {
 	up := m.Up.Forward(x)
 	switch m.cfg.Activation {
 	case SwiGLU:
-		up = tensor.Mul(tensor.SiLU(m.Gate.Forward(x)), up)
+		up = tensor.SiLUMul(up, m.Gate.Forward(x))
 	case GeGLU:
 		up = tensor.Mul(tensor.GELUTanh(m.Gate.Forward(x)), up)
 	case GELU:
 		up = tensor.GELU(up)
 	case ReLU2:
-		up = tensor.Square(tensor.ReLU(up))
+		up = tensor.ReLU2(up)
 	}
 	return m.Down.Forward(up)
 }

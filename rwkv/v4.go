@@ -131,7 +131,7 @@ func (m *TimeMix4) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 
 // blend is μ x_t + (1−μ) x_{t−1}.
 func blend(x, prev, mu *tensor.Tensor) *tensor.Tensor {
-	return tensor.Add(prev, tensor.Mul(tensor.Sub(x, prev), mu))
+	return tensor.MulAdd(tensor.Sub(x, prev), mu, prev)
 }
 
 // ChannelMix4 is RWKV-4's channel mixing:
@@ -187,7 +187,7 @@ func (m *ChannelMix4) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor
 	st.Check(m.kind, x.Dim(0))
 	prev := nn.TokenShift(x, st.Part(0))
 	r := tensor.Sigmoid(m.Receptance.Forward(blend(x, prev, m.MixR)))
-	k := tensor.Square(tensor.ReLU(m.Key.Forward(blend(x, prev, m.MixK))))
+	k := tensor.ReLU2(m.Key.Forward(blend(x, prev, m.MixK)))
 	st.Advance(x.Dim(1))
 	return tensor.Mul(r, m.Value.Forward(k))
 }

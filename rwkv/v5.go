@@ -139,7 +139,7 @@ func (m *headMix) mix(xr, xk, xv, xg, logDecay, bonus *tensor.Tensor, st *tensor
 	st.Advance(T)
 	y := m.LnX.Forward(o.Reshape(B, T, H*N))
 	if m.Gate != nil {
-		y = tensor.Mul(y, tensor.SiLU(m.Gate.Forward(xg)))
+		y = tensor.SiLUMul(y, m.Gate.Forward(xg))
 	}
 	return m.Output.Forward(y)
 }

@@ -142,7 +142,7 @@ func (m *ChannelMix6) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor
 	st.Check(m.kind, x.Dim(0))
 	dx := tensor.Sub(nn.TokenShift(x, st.Part(0)), x)
 	r := tensor.Sigmoid(m.Receptance.Forward(tensor.MulAdd(dx, m.MaaR, x)))
-	k := tensor.Square(tensor.ReLU(m.Key.Forward(tensor.MulAdd(dx, m.MaaK, x))))
+	k := tensor.ReLU2(m.Key.Forward(tensor.MulAdd(dx, m.MaaK, x)))
 	st.Advance(x.Dim(1))
 	return tensor.Mul(r, m.Value.Forward(k))
 }

@@ -168,5 +168,5 @@ func (m *Mamba) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	A := tensor.Neg(tensor.Exp(tensor.Enter(u.Scope(), m.ALog)))
 	y := scan.Selective(x, dt, A, B, C, m.D, st.Part(1))
 	st.Advance(u.Dim(1))
-	return m.Out.Forward(tensor.Mul(y, tensor.SiLU(z)))
+	return m.Out.Forward(tensor.SiLUMul(y, z))
 }

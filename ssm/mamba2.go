@@ -181,14 +181,14 @@ func (m *Mamba2) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 		V: tensor.Mul(x, dt.Reshape(B, T, H, 1)), LogDecay: tensor.Mul(dt, A),
 	}, st.Part(1))
 	D := tensor.Enter(u.Scope(), m.D).Reshape(H, m.D.Len()/H)
-	y = tensor.Add(y, tensor.Mul(x, D)).Reshape(B, T, E)
+	y = tensor.MulAdd(x, D, y).Reshape(B, T, E)
 	if m.Norm != nil {
 		y = m.Norm.Forward(y, z)
 	} else {
-		y = tensor.Mul(y, tensor.SiLU(z))
+		y = tensor.SiLUMul(y, z)
 	}
 	if mlp > 0 {
-		y = tensor.Concat(-1, tensor.Mul(tensor.SiLU(in.Narrow(-1, 0, mlp)), in.Narrow(-1, mlp, 2*mlp)), y)
+		y = tensor.Concat(-1, tensor.SiLUMul(in.Narrow(-1, mlp, 2*mlp), in.Narrow(-1, 0, mlp)), y)
 	}
 	st.Advance(T)
 	return m.Out.Forward(y)

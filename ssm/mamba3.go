@@ -176,7 +176,7 @@ func (m *Mamba3) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	if m.Norm != nil {
 		y = m.Norm.Forward(y.Reshape(B, T, R, H*P), z.Reshape(B, T, R, H*P)).Reshape(B, T, R, H, P)
 	} else {
-		y = tensor.Mul(y, tensor.SiLU(z))
+		y = tensor.SiLUMul(y, z)
 	}
 	if m.MimoO != nil {
 		y = tensor.Sum(m.ranks(y, m.MimoO), 2, false)

@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"math"
+	"slices"
 
 	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/kernel/vec"
@@ -53,6 +54,11 @@ var (
 			if x[i] > 0 {
 				dx[i] += d
 			}
+		}
+	}, 0.1}
+	opReLU2 = unary{"ReLU2", func(x float64) float64 { return max(x, 0) * max(x, 0) }, vec.ReLU2, func(dx, dy, x, _ []float32) {
+		for i, d := range dy {
+			dx[i] += 2 * d * max(x[i], 0)
 		}
 	}, 0.1}
 	opSquare = unary{"Square", func(x float64) float64 { return x * x }, func(dst, x []float32) { vec.Mul(dst, x, x) },
@@ -109,6 +115,9 @@ func GELUTanh(x *Tensor) *Tensor { return apply(&opGELUTanh, x) }
 
 // ReLU is max(x, 0).
 func ReLU(x *Tensor) *Tensor { return apply(&opReLU, x) }
+
+// ReLU2 is max(x, 0)².
+func ReLU2(x *Tensor) *Tensor { return apply(&opReLU2, x) }
 
 // Square is x².
 func Square(x *Tensor) *Tensor { return apply(&opSquare, x) }
@@ -233,9 +242,10 @@ const (
 	opSub
 	opMul
 	opDiv
+	opSiLUMul
 )
 
-var arithNames = [...]string{"Add", "Sub", "Mul", "Div"}
+var arithNames = [...]string{"Add", "Sub", "Mul", "Div", "SiLUMul"}
 
 // Add is a + b. Shapes are aligned at the last axis; an axis that is missing
 // or of length 1 is repeated (NumPy's broadcasting), in all binary operators.
@@ -250,6 +260,9 @@ func Mul(a, b *Tensor) *Tensor { return combine(opMul, a, b) }
 // Div is a/b, element by element.
 func Div(a, b *Tensor) *Tensor { return combine(opDiv, a, b) }
 
+// SiLUMul is x·SiLU(z), element by element: x through the gate z.
+func SiLUMul(x, z *Tensor) *Tensor { return combine(opSiLUMul, x, z) }
+
 func (op arith) plain(a, b float64) float64 {
 	switch op {
 	case opAdd:
@@ -258,6 +271,8 @@ func (op arith) plain(a, b float64) float64 {
 		return a - b
 	case opMul:
 		return a * b
+	case opSiLUMul:
+		return a * opSiLU.plain(b)
 	}
 	return a / b
 }
@@ -276,7 +291,16 @@ func (op arith) row(dst, a, b []float32) {
 			vec.Mul(dst, a, b)
 		case opDiv:
 			vec.Div(dst, a, b)
+		case opSiLUMul:
+			vec.SiLUMul(dst, a, b)
 		}
+	case op == opSiLUMul && len(a) == n:
+		var gate [1]float32
+		vec.SiLU(gate[:], b)
+		vec.Scale(dst, a, gate[0])
+	case op == opSiLUMul:
+		vec.SiLU(dst, b)
+		vec.Scale(dst, dst, a[0])
 	case len(a) == n:
 		switch op {
 		case opAdd:
@@ -486,6 +510,8 @@ func combineBackward(op arith, y, a, b *Tensor) {
 				opMul.row(t, d, rb)
 			case opDiv:
 				opDiv.row(t, d, rb)
+			case opSiLUMul:
+				opSiLUMul.row(t, d, rb)
 			}
 			add(da.data[oa:oa+p.ca], t)
 		}
@@ -501,6 +527,14 @@ func combineBackward(op arith, y, a, b *Tensor) {
 				vec.Mul(t, d, y.data[oy:oy+p.cols])
 				opDiv.row(t, t, rb)
 				vec.Scale(t, t, -1)
+			case opSiLUMul: // dy·a·SiLU′(b)
+				if len(rb) < len(d) {
+					rb = slices.Repeat(rb, len(d))
+				}
+				da := make([]float32, len(d))
+				opMul.row(da, d, ra)
+				clear(t)
+				vec.SiLUGrad(t, da, rb)
 			}
 			add(db.data[ob:ob+p.cb], t)
 		}
@@ -517,13 +551,14 @@ func MulAdd(a, b, c *Tensor) *Tensor {
 	if y.IsFloat64() || y.shape != a.shape || !c.Contiguous() {
 		return Add(Mul(a, b), c)
 	}
-	copy(y.data, c.data[:c.Len()])
 	p.long(a, b)
 	p.each(0, p.rows, func(oa, ob, oy int) {
+		dst, from := y.data[oy:oy+p.cols], c.data[oy:oy+p.cols]
 		if p.cb == p.cols {
-			vec.MulAdd(y.data[oy:oy+p.cols], a.data[oa:oa+p.ca], b.data[ob:ob+p.cb])
+			vec.FMA(dst, a.data[oa:oa+p.ca], b.data[ob:ob+p.cb], from)
 		} else {
-			vec.Axpy(y.data[oy:oy+p.cols], b.data[ob], a.data[oa:oa+p.ca])
+			copy(dst, from)
+			vec.Axpy(dst, b.data[ob], a.data[oa:oa+p.ca])
 		}
 	})
 	if y.Recording() {

@@ -63,7 +63,7 @@ func opCases() (cases []opCase) {
 	}{
 		{"Exp", -3, 3, tensor.Exp}, {"Log", 0.2, 5, tensor.Log}, {"Sigmoid", -6, 6, tensor.Sigmoid}, {"SiLU", -6, 6, tensor.SiLU},
 		{"Softplus", -6, 6, tensor.Softplus}, {"Tanh", -3, 3, tensor.Tanh}, {"GELU", -4, 4, tensor.GELU}, {"GELUTanh", -4, 4, tensor.GELUTanh},
-		{"ReLU", 0.1, 2, tensor.ReLU}, {"ReLU", -2, -0.1, tensor.ReLU}, {"Square", -2, 2, tensor.Square}, {"Sqrt", 0.3, 4, tensor.Sqrt}, {"Neg", -2, 2, tensor.Neg}, {"Sin", -6, 6, tensor.Sin},
+		{"ReLU", 0.1, 2, tensor.ReLU}, {"ReLU", -2, -0.1, tensor.ReLU}, {"ReLU2", -2, 2, tensor.ReLU2}, {"Square", -2, 2, tensor.Square}, {"Sqrt", 0.3, 4, tensor.Sqrt}, {"Neg", -2, 2, tensor.Neg}, {"Sin", -6, 6, tensor.Sin},
 		{"Scale", -2, 2, func(x *tensor.Tensor) *tensor.Tensor { return tensor.Scale(x, -1.5) }},
 		{"AddConst", -2, 2, func(x *tensor.Tensor) *tensor.Tensor { return tensor.AddConst(x, 0.25) }},
 		{"SumAll", -2, 2, tensor.SumAll}, {"MeanAll", -2, 2, tensor.MeanAll}, {"Copy", -2, 2, tensor.Copy},
@@ -96,13 +96,14 @@ func opCases() (cases []opCase) {
 	for _, o := range []struct {
 		name string
 		f    func(a, b *tensor.Tensor) *tensor.Tensor
-	}{{"Add", tensor.Add}, {"Sub", tensor.Sub}, {"Mul", tensor.Mul}, {"Div", tensor.Div}} {
+	}{{"Add", tensor.Add}, {"Sub", tensor.Sub}, {"Mul", tensor.Mul}, {"Div", tensor.Div}, {"SiLUMul", tensor.SiLUMul}} {
 		for _, p := range pairs {
 			cases = append(cases, opCase{fmt.Sprintf("%s %v %v", o.name, p[0], p[1]), 0.5, 2, p[:], func(x []*tensor.Tensor) *tensor.Tensor { return o.f(x[0], x[1]) }})
 		}
 	}
 	cases = append(cases, opCase{"MulAdd", -1, 1, [][]int{{3, 17}, {3, 17}, {3, 17}}, func(x []*tensor.Tensor) *tensor.Tensor { return tensor.MulAdd(x[0], x[1], x[2]) }})
 	cases = append(cases, opCase{"MulAdd of a row", -1, 1, [][]int{{2, 3, 17}, {17}, {2, 3, 17}}, func(x []*tensor.Tensor) *tensor.Tensor { return tensor.MulAdd(x[0], x[1], x[2]) }})
+	cases = append(cases, opCase{"MulAdd of columns", -1, 1, [][]int{{2, 3, 17}, {3, 1}, {2, 3, 17}}, func(x []*tensor.Tensor) *tensor.Tensor { return tensor.MulAdd(x[0], x[1], x[2]) }})
 	cases = append(cases, opCase{"Concat 0", -1, 1, [][]int{{2, 5}, {0, 5}, {3, 5}}, func(x []*tensor.Tensor) *tensor.Tensor { return tensor.Concat(0, x...) }})
 	cases = append(cases, opCase{"Concat 1", -1, 1, [][]int{{2, 5, 3}, {2, 1, 3}}, func(x []*tensor.Tensor) *tensor.Tensor { return tensor.Concat(1, x...) }})
 	cases = append(cases, opCase{"Concat -1", -1, 1, [][]int{{2, 5}, {2, 1}}, func(x []*tensor.Tensor) *tensor.Tensor { return tensor.Concat(-1, x...) }})

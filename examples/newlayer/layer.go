@@ -55,5 +55,5 @@ func (l *Leaky) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	v := tensor.Mul(tensor.AddConst(tensor.Neg(a), 1), l.Value.Forward(x))
 	h := scan.Diagonal(a, v, st.Part(0))
 	st.Advance(x.Dim(1))
-	return l.Output.Forward(tensor.Mul(h, tensor.SiLU(l.Gate.Forward(x))))
+	return l.Output.Forward(tensor.SiLUMul(h, l.Gate.Forward(x)))
 }

@@ -506,6 +506,12 @@ func (g *vecGen) all() {
 		return 0
 	})
 	g.unary("gelu", func(int) int { g.gelu(0); return 0 })
+	relu := func() {
+		g.zero(g.tmp())
+		g.r3("VMAXPS", 0, g.tmp(), 0) // NaN stays
+	}
+	g.unary("relu", func(int) int { relu(); return 0 })
+	g.unary("relu2", func(int) int { relu(); g.r3("VMULPS", 0, 0, 0); return 0 })
 	g.unary("log", func(int) int {
 		// Subnormal numbers are 2^23 times as large, and normal.
 		const small = 1.1754943508222875e-38
@@ -550,6 +556,19 @@ func (g *vecGen) all() {
 		g.r3("VFMADD231PS", 1, 0, 2)
 		store(2)
 	}, "SI", "R8")
+	g.text("fma"+g.suffix(), "func fma"+g.suffix()+"(dst, x, y, z *float32, n int)", 40)
+	g.arg("dst+0", "DI")
+	g.arg("x+8", "SI")
+	g.arg("y+16", "R8")
+	g.arg("z+24", "R9")
+	g.arg("n+32", "CX")
+	g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
+		load("SI", 0)
+		load("R8", 1)
+		load("R9", 2)
+		g.r3("VFMADD231PS", 1, 0, 2)
+		store(2)
+	}, "SI", "R8", "R9")
 	g.scalar("axpy", func(load func(string, int)) int {
 		load("DI", 1)
 		g.r3("VFMADD231PS", 12, 0, 1)

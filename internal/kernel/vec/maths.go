@@ -182,8 +182,40 @@ const geluC = 0.79788456080286535588 // √(2/π)
 
 // ReLU: dst[i] = max(x[i], 0).
 func ReLU(dst, x []float32) {
+	x = x[:len(dst)]
+	if !useAsm {
+		reluGeneric(dst, x)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		reluAsm(&dst[0], &x[0], n)
+		dst, x = dst[n:], x[n:]
+	}
+}
+
+func reluGeneric(dst, x []float32) {
 	for i, v := range x[:len(dst)] {
 		dst[i] = max(v, 0)
+	}
+}
+
+// ReLU2: dst[i] = max(x[i], 0)².
+func ReLU2(dst, x []float32) {
+	x = x[:len(dst)]
+	if !useAsm {
+		relu2Generic(dst, x)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		relu2Asm(&dst[0], &x[0], n)
+		dst, x = dst[n:], x[n:]
+	}
+}
+
+func relu2Generic(dst, x []float32) {
+	for i, v := range x[:len(dst)] {
+		r := max(v, 0)
+		dst[i] = r * r
 	}
 }
 

@@ -78,6 +78,19 @@ func MulAdd(dst, x, y []float32) {
 	}
 }
 
+// FMA: dst[i] = x[i] y[i] + z[i].
+func FMA(dst, x, y, z []float32) {
+	x, y, z = x[:len(dst)], y[:len(dst)], z[:len(dst)]
+	if !useAsm {
+		fmaGeneric(dst, x, y, z)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		fmaAsm(&dst[0], &x[0], &y[0], &z[0], n)
+		dst, x, y, z = dst[n:], x[n:], y[n:], z[n:]
+	}
+}
+
 // SiLUMul: dst[i] = x[i] SiLU(g[i]), a gate.
 func SiLUMul(dst, x, g []float32) {
 	x, g = x[:len(dst)], g[:len(dst)]

@@ -51,6 +51,30 @@ func siluMulAsm(dst, x, y *float32, n int) {
 	}
 }
 
+func reluAsm(dst, x *float32, n int) {
+	if useAVX512 {
+		reluAVX512(dst, x, n)
+	} else {
+		reluAVX2(dst, x, n)
+	}
+}
+
+func relu2Asm(dst, x *float32, n int) {
+	if useAVX512 {
+		relu2AVX512(dst, x, n)
+	} else {
+		relu2AVX2(dst, x, n)
+	}
+}
+
+func fmaAsm(dst, x, y, z *float32, n int) {
+	if useAVX512 {
+		fmaAVX512(dst, x, y, z, n)
+	} else {
+		fmaAVX2(dst, x, y, z, n)
+	}
+}
+
 func addAsm(dst, x, y *float32, n int) {
 	if useAVX512 {
 		addAVX512(dst, x, y, n)
@@ -194,6 +218,24 @@ func divAVX512(dst, x, y *float32, n int)
 
 //go:noescape
 func divAVX2(dst, x, y *float32, n int)
+
+//go:noescape
+func reluAVX512(dst, x *float32, n int)
+
+//go:noescape
+func reluAVX2(dst, x *float32, n int)
+
+//go:noescape
+func relu2AVX512(dst, x *float32, n int)
+
+//go:noescape
+func relu2AVX2(dst, x *float32, n int)
+
+//go:noescape
+func fmaAVX512(dst, x, y, z *float32, n int)
+
+//go:noescape
+func fmaAVX2(dst, x, y, z *float32, n int)
 
 //go:noescape
 func mulAddAVX512(dst, x, y *float32, n int)

@@ -20,6 +20,12 @@ func softplusAsm(dst, x *float32, n int) { softplusNEON(dst, x, n) }
 
 func siluMulAsm(dst, x, y *float32, n int) { siluMulNEON(dst, x, y, n) }
 
+func reluAsm(dst, x *float32, n int) { reluNEON(dst, x, n) }
+
+func relu2Asm(dst, x *float32, n int) { relu2NEON(dst, x, n) }
+
+func fmaAsm(dst, x, y, z *float32, n int) { fmaNEON(dst, x, y, z, n) }
+
 func addAsm(dst, x, y *float32, n int) { addNEON(dst, x, y, n) }
 
 func subAsm(dst, x, y *float32, n int) { subNEON(dst, x, y, n) }
@@ -73,6 +79,15 @@ func mulNEON(dst, x, y *float32, n int)
 
 //go:noescape
 func divNEON(dst, x, y *float32, n int)
+
+//go:noescape
+func reluNEON(dst, x *float32, n int)
+
+//go:noescape
+func relu2NEON(dst, x *float32, n int)
+
+//go:noescape
+func fmaNEON(dst, x, y, z *float32, n int)
 
 //go:noescape
 func mulAddNEON(dst, x, y *float32, n int)

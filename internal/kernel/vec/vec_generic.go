@@ -56,6 +56,13 @@ func mulAddGeneric(dst, x, y []float32) {
 	}
 }
 
+func fmaGeneric(dst, x, y, z []float32) {
+	x, y, z = x[:len(dst)], y[:len(dst)], z[:len(dst)]
+	for i := range dst {
+		dst[i] = z[i] + x[i]*y[i]
+	}
+}
+
 func dotGeneric(x, y []float32) float32 {
 	y = y[:len(x)]
 	var s [8]float32

@@ -9,6 +9,9 @@ func sigmoidAsm(dst, x *float32, n int)           { panic("vec: no assembly") }
 func siluAsm(dst, x *float32, n int)              { panic("vec: no assembly") }
 func softplusAsm(dst, x *float32, n int)          { panic("vec: no assembly") }
 func siluMulAsm(dst, x, y *float32, n int)        { panic("vec: no assembly") }
+func reluAsm(dst, x *float32, n int)              { panic("vec: no assembly") }
+func relu2Asm(dst, x *float32, n int)             { panic("vec: no assembly") }
+func fmaAsm(dst, x, y, z *float32, n int)         { panic("vec: no assembly") }
 func addAsm(dst, x, y *float32, n int)            { panic("vec: no assembly") }
 func subAsm(dst, x, y *float32, n int)            { panic("vec: no assembly") }
 func mulAsm(dst, x, y *float32, n int)            { panic("vec: no assembly") }

@@ -100,6 +100,7 @@ func TestUnary(t *testing.T) {
 		{"GELU", GELU, gelu64, 5, 1e-37},
 		{"GELU portable", geluGeneric, gelu64, 1, 1e-37},
 		{"ReLU", ReLU, func(x float64) float64 { return max(x, 0) }, 0, 0},
+		{"ReLU2", ReLU2, func(x float64) float64 { return max(x, 0) * max(x, 0) }, 0.5, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			eachLevel(t, func(t *testing.T) {
@@ -161,6 +162,7 @@ func TestBinary(t *testing.T) {
 		"Mul":     {Mul, func(_, x, y float64) float64 { return x * y }},
 		"Div":     {Div, func(_, x, y float64) float64 { return x / y }},
 		"MulAdd":  {MulAdd, func(d, x, y float64) float64 { return d + x*y }},
+		"FMA":     {func(d, x, y []float32) { FMA(d, x, y, append([]float32(nil), d...)) }, func(d, x, y float64) float64 { return d + x*y }},
 		"SiLUMul": {SiLUMul, func(_, x, y float64) float64 { return x * y * sigmoid64(y) }},
 		"Axpy":    {func(d, x, _ []float32) { Axpy(d, a, x) }, func(d, x, _ float64) float64 { return d + a*x }},
 		"Scale":   {func(d, x, _ []float32) { Scale(d, x, a) }, func(_, x, _ float64) float64 { return a * x }},
