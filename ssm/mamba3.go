@@ -167,11 +167,9 @@ func (m *Mamba3) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	}
 	floor := float32(m.cfg.AFloor)
 	a = tensor.AddConst(tensor.ReLU(tensor.AddConst(a, -floor)), floor)
-	// One set of angles turns the states of all heads, at each head's own step.
-	every := tensor.Add(u.Scope().New(B, T, H, m.A), angles.Reshape(B, T, 1, m.A))
 	x, z = m.ranks(x, m.MimoX), m.ranks(z, m.MimoZ)
 	y := Trapezoid(TrapezoidInput{C: C, Bm: Bm, X: x, ADt: tensor.Neg(tensor.Mul(a, dt)), Dt: dt, Trap: trap,
-		CBias: m.CBias, BBias: m.BBias, Angles: every, Halves: m.cfg.Rank > 0}, st, 0)
+		CBias: m.CBias, BBias: m.BBias, Angles: angles.Reshape(B, T, 1, m.A), Halves: m.cfg.Rank > 0}, st, 0)
 	y = tensor.Add(y, tensor.Mul(x, tensor.Enter(u.Scope(), m.D).Reshape(H, 1)))
 	if m.Norm != nil {
 		y = m.Norm.Forward(y.Reshape(B, T, R, H*P), z.Reshape(B, T, R, H*P)).Reshape(B, T, R, H, P)

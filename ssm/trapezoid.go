@@ -19,7 +19,7 @@ type TrapezoidInput struct {
 	ADt, Dt      *tensor.Tensor // [B, T, H]: the log decay and the step, positive
 	Trap         *tensor.Tensor // [B, T, H]: the weight of the rule's right end, before σ
 	CBias, BBias *tensor.Tensor // [H, R, N]
-	Angles       *tensor.Tensor // [B, T, H, A]: rates of rotation of the first A pairs of states
+	Angles       *tensor.Tensor // [B, T, H, A], or [B, T, 1, A] for all heads: rates of rotation of the first A pairs of states
 	Halves       bool           // pairs are states i and i+N/2 instead of 2i and 2i+1
 }
 
@@ -46,7 +46,11 @@ func Trapezoid(in TrapezoidInput, st *tensor.State, first int) *tensor.Tensor {
 	}
 	tensor.Check(op, "CBias", in.CBias, H, R, N)
 	tensor.Check(op, "BBias", in.BBias, H, R, N)
-	tensor.Check(op, "Angles", in.Angles, B, T, H, -1)
+	each := H
+	if in.Angles.Rank() == 4 && in.Angles.Dim(2) == 1 {
+		each = 1
+	}
+	tensor.Check(op, "Angles", in.Angles, B, T, each, -1)
 	if A := in.Angles.Dim(3); R == 0 || R > maxRank || G == 0 || H%G != 0 || 2*A > N || in.Halves && N%2 != 0 {
 		panic(&tensor.ShapeError{Op: op, Arg: "rank, heads, groups, states, angles", Got: []int{R, H, G, N, A}, Want: "a rank of 1 to 16, heads a multiple of groups, at most one angle for two states, which Halves makes an even number"})
 	}
@@ -68,37 +72,59 @@ func Trapezoid(in TrapezoidInput, st *tensor.State, first int) *tensor.Tensor {
 	}
 	b, c := turned(in.Bm, in.BBias), turned(in.C, in.CBias)
 
-	lambda := tensor.Sigmoid(in.Trap)
-	gamma := tensor.Mul(lambda, in.Dt)
-	beta := tensor.Mul(tensor.Sub(in.Dt, gamma), tensor.Exp(in.ADt))
-	each := func(x *tensor.Tensor) *tensor.Tensor { return x.Reshape(B, T, 1, H, 1) }
-	last := func(x *tensor.Tensor, i int) *tensor.Tensor {
-		n := x.Dim(4)
-		return nn.TokenShift(x.Reshape(B, T, R*H*n), part(i)).Reshape(B, T, R, H, n)
+	// With ν = (1−λ)Δ, the left end of the rule counts as soon as it is known
+	// that there is a next token: h'_t = h_t + ν_{t+1} Σ_r b_{t,r} x_{t,r}ᵀ, so that
+	//
+	//	h'_t = α_t h'_{t−1} + (λ_t Δ_t + ν_{t+1}) Σ_r b_{t,r} x_{t,r}ᵀ
+	//	y_{t,r} = h'_{t−1}ᵀ α_t c_{t,r} + λ_t Δ_t Σ_q (c_{t,r}·b_{t,q}) x_{t,q}
+	//
+	// is one recurrence of R writes a token. Token t's reads stand beside the
+	// writes of t−1, of which read r follows only the first r; the last token's
+	// writes have no read beside them.
+	s := in.X.Scope()
+	gamma := tensor.Mul(tensor.Sigmoid(in.Trap), in.Dt)
+	nu, alpha := tensor.Sub(in.Dt, gamma), tensor.Exp(in.ADt)
+	none := s.New(B, 1, H)
+	weight := tensor.Add(tensor.Concat(1, none, gamma), tensor.Concat(1, nu, none))
+	before := func(x *tensor.Tensor, i int) *tensor.Tensor { // x, and the token before it
+		n := x.Len() / (B * T)
+		held := nn.TokenShift(x.Narrow(1, T-1, T).Reshape(B, 1, n), part(i))
+		return tensor.Concat(1, held.Reshape(B, 1, R, H, n/(R*H)), x)
 	}
-	x0, b0, b1 := last(in.X, 3), tensor.Mul(last(b, 2), each(beta)), tensor.Mul(b, each(gamma))
-	// 2R steps of the state for each token, of which the first decays and the
-	// last R are read.
-	steps := func(x, y *tensor.Tensor) *tensor.Tensor {
-		n := x.Dim(-1)
-		return tensor.Concat(2, x, y).Reshape(B, 2*R*T, H, n)
+	q := tensor.Concat(1, tensor.Mul(c, alpha.Reshape(B, T, 1, H, 1)), s.New(B, 1, R, H, N))
+	k := tensor.Mul(before(b, 2), weight.Reshape(B, T+1, 1, H, 1))
+	v := before(in.X, 3)
+	steps := func(x *tensor.Tensor) *tensor.Tensor { return x.Reshape(B, (T+1)*R, H, x.Dim(4)) }
+	decay := tensor.Concat(1, none, in.ADt) // at a token's first write
+	if R > 1 {
+		decay = tensor.Concat(2, decay.Reshape(B, T+1, 1, H), s.New(B, T+1, R-1, H)).Reshape(B, (T+1)*R, H)
 	}
-	decay := tensor.Concat(2, in.ADt.Reshape(B, T, 1, H), in.X.Scope().New(B, T, 2*R-1, H)).Reshape(B, 2*R*T, H)
-	o := scan.Matrix(scan.MatrixInput{Q: steps(c, c), K: steps(b0, b1), V: steps(x0, in.X), LogDecay: decay}, part(1))
-	y := tensor.Contiguous(o.Reshape(B, T, 2*R, H*P).Narrow(2, R, 2*R)).Reshape(B, T, R, H, P)
-	if R == 1 {
-		return y
+	o := scan.Matrix(scan.MatrixInput{Q: steps(q), K: steps(k), V: steps(v), LogDecay: decay}, part(1)).Reshape(B, T+1, R, H, P)
+	now := func(x *tensor.Tensor) *tensor.Tensor { return x.Narrow(1, 0, T) }
+	y := tensor.Add(now(o), reads(c, b, in.X, gamma, nil))
+	if R > 1 {
+		y = tensor.Add(y, reads(now(q), now(k), now(v), nil, later[R]))
 	}
-	return tensor.Add(y, missed(c, b1, in.X))
+	return y
 }
 
-// missed is what read r of a token lacks when it follows write r: the writes
-// after it, Σ_{q>r} (c_r·b_q) x_q.
-func missed(c, b, x *tensor.Tensor) *tensor.Tensor {
-	R := c.Dim(2)
+// reads is what a token's queries read of its own keys and values, Σ_q mask_rq
+// (c_r·b_q) x_q, times weight [B, T, H]; nil stands for ones.
+func reads(c, b, x, weight *tensor.Tensor, mask []float32) *tensor.Tensor {
+	B, T, R, H := c.Dim(0), c.Dim(1), c.Dim(2), c.Dim(3)
+	if R == 1 {
+		score := tensor.Mul(tensor.Sum(tensor.Mul(c, b), -1, false).Reshape(B, T, H), weight)
+		return tensor.Mul(x, score.Reshape(B, T, 1, H, 1))
+	}
 	heads := func(x *tensor.Tensor) *tensor.Tensor { return tensor.Transpose(x, 2, 3) }
-	score := tensor.Mul(tensor.MatMulT(heads(c), heads(b)), c.Scope().From(later[R], R, R))
-	return tensor.Transpose(tensor.MatMul(score, heads(x)), 2, 3)
+	score := tensor.MatMulT(heads(c), heads(b)) // [B, T, H, R, R]
+	if weight != nil {
+		score = tensor.Mul(score, weight.Reshape(B, T, H, 1, 1))
+	}
+	if mask != nil {
+		score = tensor.Mul(score, c.Scope().From(mask, R, R))
+	}
+	return heads(tensor.MatMul(score, heads(x)))
 }
 
 const maxRank = 16
