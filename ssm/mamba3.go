@@ -79,8 +79,8 @@ func (c Mamba3Config) withDefaults() (Mamba3Config, error) {
 // channels before the gate.
 //
 // Its state, per sequence, is H·(N·P + R·N + R·P + A) floats, with H = E/P heads
-// and A = RopeFraction·N/2 angles. A token costs 4·R·E·N multiply-adds beside
-// its projections. The first form is that of R = 1.
+// and A = RopeFraction·N/2 angles. A token costs 2·R·E·N multiply-adds beside
+// its projections, one that comes alone twice that. The first form is that of R = 1.
 type Mamba3 struct {
 	cfg                 Mamba3Config
 	kind                string

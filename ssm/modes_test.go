@@ -160,9 +160,18 @@ func TestRGLRUIsItsEquation(t *testing.T) {
 	}
 }
 
-// Enough modes and tokens for several workers: the bits of one.
-func TestModesWorkers(t *testing.T) {
-	l := must(ssm.NewLRU(ssm.LRUConfig{DModel: 6, DState: 150}))
+// Enough modes, angles and tokens for several workers: the bits of one.
+func TestLongWorkers(t *testing.T) {
+	for _, l := range []nn.Layer{
+		must(ssm.NewLRU(ssm.LRUConfig{DModel: 6, DState: 150})),
+		must(ssm.NewMamba3(ssm.Mamba3Config{DModel: 6, DState: 32, HeadDim: 3, Rank: 2})),
+	} {
+		longWorkers(t, l)
+	}
+}
+
+func longWorkers(t *testing.T, l nn.Layer) {
+	t.Helper()
 	u := noise(2, 700, 6)
 	var want [][]float64
 	for _, workers := range []int{1, 2, 7} {
@@ -179,7 +188,7 @@ func TestModesWorkers(t *testing.T) {
 		}
 		for i := range got {
 			if !slices.Equal(got[i], want[i]) {
-				t.Errorf("%d workers: result %d differs by %.2g", workers, i, gradcheck.Difference(got[i], want[i]))
+				t.Errorf("%T: %d workers: result %d differs by %.2g", l, workers, i, gradcheck.Difference(got[i], want[i]))
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/kernel/vec"
 	"github.com/subquad/subquad/nn"
 	"github.com/subquad/subquad/scan"
@@ -178,14 +179,25 @@ func accumulate(x *tensor.Tensor, p *tensor.Part) *tensor.Tensor {
 	}
 	x = tensor.Contiguous(x)
 	in, out, s := x.Data(), y.Data(), after.Data()
+	const block = 64 // sums side by side, in the first-level cache and not on the heap
 	for b := range B {
-		for i := range n {
-			sum := float64(s[b*n+i])
-			for t := range T {
-				sum = modulo(sum + float64(in[(b*T+t)*n+i]))
-				out[(b*T+t)*n+i] = float32(sum)
+		for lo := 0; lo < n; lo += block {
+			var sums [block]float64
+			hi := min(n, lo+block)
+			for i, v := range s[b*n+lo : b*n+hi] {
+				sums[i] = float64(v)
 			}
-			s[b*n+i] = float32(sum)
+			for t := range T {
+				at := (b*T + t) * n
+				to := out[at+lo : at+hi]
+				for i, v := range in[at+lo : at+hi] {
+					sums[i] = modulo(sums[i] + float64(v))
+					to[i] = float32(sums[i])
+				}
+			}
+			for i := range s[b*n+lo : b*n+hi] {
+				s[b*n+lo+i] = float32(sums[i])
+			}
 		}
 	}
 	if y.Recording() {
@@ -229,12 +241,27 @@ func sincos(theta *tensor.Tensor) []float32 {
 	if theta.IsFloat64() {
 		return nil
 	}
-	turns := theta.Scope().Floats(2 * theta.Len())
-	for i, a := range theta.Data() {
+	angles, turns := theta.Data(), theta.Scope().Floats(2*theta.Len())
+	if tasks := hw.Tasks(theta.Scope().Workers(), len(angles), 15); tasks > 1 {
+		sincosParallel(theta.Scope().Workers(), tasks, turns, angles)
+	} else {
+		sincosOf(turns, angles)
+	}
+	return turns
+}
+
+func sincosOf(turns, angles []float32) {
+	for i, a := range angles {
 		sin, cos := math.Sincos(float64(a))
 		turns[2*i], turns[2*i+1] = float32(sin), float32(cos)
 	}
-	return turns
+}
+
+func sincosParallel(workers, tasks int, turns, angles []float32) {
+	hw.Parallel(workers, tasks, func(i int) {
+		lo, hi := hw.Range(i, tasks, len(angles))
+		sincosOf(turns[2*lo:2*hi], angles[lo:hi])
+	})
 }
 
 // rotate turns the first A pairs of elements of x [B, T, R, H, N] by theta
@@ -258,15 +285,11 @@ func rotate(x, theta *tensor.Tensor, turns []float32, halves bool) *tensor.Tenso
 		return y
 	}
 	x = tensor.Contiguous(x)
-	in, out := x.Data(), y.Data()
-	copy(out, in)
-	for r := range len(in) / N {
-		in, out, turns := in[r*N:][:N], out[r*N:][:N], turns[2*A*headOf(r, R, H):][:2*A]
-		for i := range A {
-			sin, cos := turns[2*i], turns[2*i+1]
-			p, q := in[i*step], in[i*step+apart]
-			out[i*step], out[i*step+apart] = p*cos-q*sin, p*sin+q*cos
-		}
+	m := rotation{R, H, N, A, step, apart, turns, x.Data(), y.Data()}
+	if rows := x.Len() / N; hw.Tasks(y.Scope().Workers(), rows, float64(N)) > 1 {
+		m.parallel(y.Scope().Workers(), rows)
+	} else {
+		m.run(0, rows)
 	}
 	if y.Recording() {
 		from, angle := x, theta
@@ -298,6 +321,32 @@ func rotate(x, theta *tensor.Tensor, turns []float32, halves bool) *tensor.Tenso
 		}, y)
 	}
 	return y
+}
+
+// rotation is one call of rotate in float32.
+type rotation struct {
+	R, H, N, A, step, apart int
+	turns, in, out          []float32
+}
+
+func (m *rotation) parallel(workers, rows int) {
+	c := *m
+	tasks := hw.Tasks(workers, rows, float64(m.N))
+	hw.Parallel(workers, tasks, func(i int) { c.run(hw.Range(i, tasks, rows)) })
+}
+
+// run turns rows lo to hi.
+func (m *rotation) run(lo, hi int) {
+	step, apart := m.step, m.apart
+	for r := lo; r < hi; r++ {
+		in, out, turns := m.in[r*m.N:][:m.N], m.out[r*m.N:][:m.N], m.turns[2*m.A*headOf(r, m.R, m.H):][:2*m.A]
+		copy(out, in)
+		for i := range m.A {
+			sin, cos := turns[2*i], turns[2*i+1]
+			p, q := in[i*step], in[i*step+apart]
+			out[i*step], out[i*step+apart] = p*cos-q*sin, p*sin+q*cos
+		}
+	}
 }
 
 // pairing says where pair i is: at i·step and, apart from it, its partner.
