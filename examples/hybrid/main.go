@@ -45,7 +45,7 @@ func main() {
 }
 
 func run(w io.Writer, c settings) error {
-	if c.tokens < 1024 || c.tokens > 1<<40 {
+	if c.tokens < 1024 {
 		return fmt.Errorf("-tokens %d: want 1024 or more", c.tokens)
 	}
 	model, err := newHybrid(c.width, c.window, c.depth, c.seed)

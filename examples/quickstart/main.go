@@ -115,7 +115,9 @@ func compare(w io.Writer) error {
 				st = b.block.NewState(1)
 				start := time.Now()
 				nn.Long(b.block, x, st)
-				best = min(best, time.Since(start).Seconds())
+				if best = min(best, time.Since(start).Seconds()); best > 1 {
+					break // long enough to be a fair measure
+				}
 			}
 			perToken, bytes := 1e6*best/float64(n), float64(st.Bytes())
 			fmt.Fprintf(out, "%s\t%d\t%.2f\t%s\t%d\t%s\t\n", b.name, n, perToken, growth(perToken, lastTime), st.Bytes(), growth(bytes, lastBytes))
