@@ -16,7 +16,7 @@
 //	RGLRU        4 D              Griffin's: gates choose what a channel keeps; beside windows of attention
 //	Mamba        38 D             selective: step, B and C depend on the token; Falcon-Mamba's and Jamba's forms too
 //	Mamba2       262 D + 768      one decay a head, so that long sequences are products of matrices
-//	Mamba3       263 D            states that turn, a rule of second order; Rank gives heads several inputs and outputs
+//	Mamba3       264 D            states that turn, a rule of second order; Rank gives heads several inputs and outputs
 //
 // All but the last four are time-invariant: A, B and C are the same for every
 // token, the layer is a convolution, and Kernel of S4 and S4D is what with.

@@ -165,13 +165,13 @@ func ExampleNewMamba2() {
 
 func ExampleNewMamba3() {
 	show(ssm.NewMamba3(ssm.Mamba3Config{DModel: 64, DState: 16, HeadDim: 32}))
-	// Output: [1 1 64] [1001] 9032 bytes
+	// Output: [1 1 64] [1001] 9096 bytes
 }
 
 // Four inputs and outputs a head, of the same state.
 func ExampleNewMamba3_mimo() {
 	show(ssm.NewMamba3(ssm.Mamba3Config{DModel: 64, DState: 16, HeadDim: 32, Rank: 4}))
-	// Output: [1 1 64] [1001] 11336 bytes
+	// Output: [1 1 64] [1001] 11400 bytes
 }
 
 // A = −[1 0; √3 2], B = (1, √3): the state whose two numbers are the best line through all of the past.

@@ -78,7 +78,7 @@ func (c Mamba3Config) withDefaults() (Mamba3Config, error) {
 // With OutNorm, y, or each y_r, goes through an RMS norm over the head's P
 // channels before the gate.
 //
-// Its state, per sequence, is H·(N·P + R·N + R·P + A) floats, with H = E/P heads
+// Its state, per sequence, is H·(N·P + R·N + R·P + 2A) floats, with H = E/P heads
 // and A = RopeFraction·N/2 angles. A token costs 2·R·E·N multiply-adds beside
 // its projections, one that comes alone twice that. The first form is that of R = 1.
 type Mamba3 struct {
@@ -105,7 +105,7 @@ func NewMamba3(cfg Mamba3Config) (*Mamba3, error) {
 	norm := func() *nn.RMSNorm { return &nn.RMSNorm{Weight: nn.Full(1, N), Eps: float32(c.NormEps)} }
 	m := &Mamba3{
 		cfg: c, H: H, A: A,
-		kind:  fmt.Sprintf("ssm.Mamba3/1 heads=%d head_dim=%d states=%d angles=%d", H, c.HeadDim, N, A),
+		kind:  fmt.Sprintf("ssm.Mamba3/2 heads=%d head_dim=%d states=%d angles=%d", H, c.HeadDim, N, A),
 		In:    mk.linear(c.DModel, 2*E+2*R*c.Groups*N+3*H+A, c.Bias),
 		Out:   mk.linear(E, c.DModel, c.Bias),
 		BNorm: norm(), CNorm: norm(),
@@ -143,7 +143,8 @@ func (m *Mamba3) Params() nn.Params {
 	return append(p, m.Out.Params().Prefix("out_proj")...)
 }
 
-// NewState has parts "angle" [batch, H, A], "ssm" [batch, H, N, P], "k" [batch, R·H·N] and "v" [batch, R·H·P].
+// NewState has parts "angle" [batch, H, A], "ssm" [batch, H, N, P], "k" [batch,
+// R·H·N], "v" [batch, R·H·P] and "angle_low" [batch, H, A]: see Trapezoid.
 func (m *Mamba3) NewState(batch int) *tensor.State {
 	return trapezoidState(tensor.NewState(m.kind, batch), batch, max(1, m.cfg.Rank), m.H, m.cfg.DState, m.cfg.HeadDim, m.A)
 }

@@ -34,7 +34,8 @@ type TrapezoidInput struct {
 //
 // with α = e^{AΔ} and λ = σ(trap). The parts of st from first on, if st is not
 // nil, are "angle" [B, H, A], "ssm" [B, H, N, P], "k" [B, R·H·N] (the last b) and
-// "v" [B, R·H·P] (the last x). The result is [B, T, R, H, P].
+// "v" [B, R·H·P] (the last x), and "angle_low" [B, H, A], what float32 has no
+// room for in "angle". The result is [B, T, R, H, P].
 func Trapezoid(in TrapezoidInput, st *tensor.State, first int) *tensor.Tensor {
 	const op = "ssm.Trapezoid"
 	tensor.Check(op, "X", in.X, -1, -1, -1, -1, -1)
@@ -65,7 +66,7 @@ func Trapezoid(in TrapezoidInput, st *tensor.State, first int) *tensor.Tensor {
 		return st.Part(first + i)
 	}
 	turn := tensor.Mul(tensor.Scale(tensor.Tanh(in.Angles), math.Pi), in.Dt.Reshape(B, T, H, 1))
-	theta := accumulate(turn, part(0))
+	theta := accumulate(turn, part(0), part(4))
 	turns := sincos(theta)
 	turned := func(x, bias *tensor.Tensor) *tensor.Tensor {
 		b := tensor.Transpose(tensor.Enter(x.Scope(), bias), 0, 1).Reshape(R, G, H/G, N)
@@ -149,20 +150,26 @@ func trapezoidState(st *tensor.State, batch, R, H, N, P, A int) *tensor.State {
 	return st.Add("angle", tensor.New(batch, H, A)).
 		Add("ssm", tensor.New(batch, H, N, P)).
 		Add("k", tensor.New(batch, R*H*N)).
-		Add("v", tensor.New(batch, R*H*P))
+		Add("v", tensor.New(batch, R*H*P)).
+		Add("angle_low", tensor.New(batch, H, A))
 }
 
-// accumulate is the running sum of x over time, modulo 2π, in float64: angles
-// of a million tokens are as good as those of the first. The gradient of the
-// modulus is that of the sum.
-func accumulate(x *tensor.Tensor, p *tensor.Part) *tensor.Tensor {
+// accumulate is the running sum of x over time, modulo 2π, in float64, of which
+// the state is in two parts: rounded to float32, and what that leaves. Angles
+// of a million tokens, in one call or in a million, are as good as those of the
+// first. The gradient of the modulus is that of the sum.
+func accumulate(x *tensor.Tensor, high, low *tensor.Part) *tensor.Tensor {
 	const op = "ssm.accumulate"
 	B, T := x.Dim(0), x.Dim(1)
 	n := x.Dim(2) * x.Dim(3)
 	y := tensor.Out(op, x.Shape(), x)
-	before, after := p.Begin(y.Scope(), op, B, x.Dim(2), x.Dim(3))
+	high0, high1 := high.Begin(y.Scope(), op, B, x.Dim(2), x.Dim(3))
+	low0, low1 := low.Begin(y.Scope(), op, B, x.Dim(2), x.Dim(3))
 	if y.IsFloat64() {
-		v, s := slices.Clone(x.Values64()), after.Values64()
+		v, s := slices.Clone(x.Values64()), slices.Clone(high1.Values64())
+		for i, l := range low1.Values64() {
+			s[i] += l
+		}
 		for b := range B {
 			for t := range T {
 				for i := range n {
@@ -173,65 +180,73 @@ func accumulate(x *tensor.Tensor, p *tensor.Part) *tensor.Tensor {
 			}
 		}
 		y.SetValues64(v)
-		after.SetValues64(s)
-		p.End(after)
-		return y
-	}
-	x = tensor.Contiguous(x)
-	in, out, s := x.Data(), y.Data(), after.Data()
-	const block = 64 // sums side by side, in the first-level cache and not on the heap
-	for b := range B {
-		for lo := 0; lo < n; lo += block {
-			var sums [block]float64
-			hi := min(n, lo+block)
-			for i, v := range s[b*n+lo : b*n+hi] {
-				sums[i] = float64(v)
-			}
-			for t := range T {
-				at := (b*T + t) * n
-				to := out[at+lo : at+hi]
-				for i, v := range in[at+lo : at+hi] {
-					sums[i] = modulo(sums[i] + float64(v))
-					to[i] = float32(sums[i])
+		high1.SetValues64(s)
+		low1.SetValues64(make([]float64, len(s)))
+	} else {
+		x = tensor.Contiguous(x)
+		in, out, h, l := x.Data(), y.Data(), high1.Data(), low1.Data()
+		const block = 64 // sums side by side, in the first-level cache and not on the heap
+		for b := range B {
+			for lo := 0; lo < n; lo += block {
+				var sums [block]float64
+				hi := min(n, lo+block)
+				h, l := h[b*n+lo:b*n+hi], l[b*n+lo:b*n+hi]
+				for i := range h {
+					sums[i] = float64(h[i]) + float64(l[i])
+				}
+				for t := range T {
+					at := (b*T + t) * n
+					to := out[at+lo : at+hi]
+					for i, v := range in[at+lo : at+hi] {
+						sums[i] = modulo(sums[i] + float64(v))
+						to[i] = float32(sums[i])
+					}
+				}
+				for i := range h {
+					h[i] = float32(sums[i])
+					l[i] = float32(sums[i] - float64(h[i]))
 				}
 			}
-			for i := range s[b*n+lo : b*n+hi] {
-				s[b*n+lo+i] = float32(sums[i])
+		}
+		if y.Recording() {
+			from := x
+			tensor.OnBackward(func() { accumulateBackward(y, from, high0, low0, high1) }, y, high1)
+		}
+	}
+	high.End(high1)
+	low.End(low1)
+	return y
+}
+
+// accumulateBackward: g_t = dy_t + g_{t+1}, from the gradient of what the state
+// is rounded to; what is left of it does not change with the sum.
+func accumulateBackward(y, x, high0, low0, high1 *tensor.Tensor) {
+	B, T := x.Dim(0), x.Dim(1)
+	n := x.Dim(2) * x.Dim(3)
+	g := make([]float32, B*n)
+	if high1.HasGrad() {
+		copy(g, high1.Grad().Data())
+	}
+	dy := y.Grad().Data()
+	var dx []float32
+	if x.NeedsGrad() {
+		dx = x.Grad().Data()
+	}
+	for b := range B {
+		g := g[b*n:][:n]
+		for t := T - 1; t >= 0; t-- {
+			row := (b*T + t) * n
+			vec.Add(g, g, dy[row:][:n])
+			if dx != nil {
+				vec.Add(dx[row:][:n], dx[row:][:n], g)
 			}
 		}
 	}
-	if y.Recording() {
-		from := x
-		tensor.OnBackward(func() {
-			g := make([]float32, B*n)
-			if after.HasGrad() {
-				copy(g, after.Grad().Data())
-			}
-			dy := y.Grad().Data()
-			var dx []float32
-			if from.NeedsGrad() {
-				dx = from.Grad().Data()
-			}
-			for b := range B {
-				for t := T - 1; t >= 0; t-- {
-					for i := range n {
-						g[b*n+i] += dy[(b*T+t)*n+i]
-						if dx != nil {
-							dx[(b*T+t)*n+i] += g[b*n+i]
-						}
-					}
-				}
-			}
-			if before.NeedsGrad() {
-				d := before.Grad().Data()
-				for i, v := range g {
-					d[i] += v
-				}
-			}
-		}, y, after)
+	for _, start := range []*tensor.Tensor{high0, low0} {
+		if start.NeedsGrad() {
+			vec.Add(start.Grad().Data(), start.Grad().Data(), g)
+		}
 	}
-	p.End(after)
-	return y
 }
 
 func modulo(a float64) float64 { return a - 2*math.Pi*math.Floor(a/(2*math.Pi)) }

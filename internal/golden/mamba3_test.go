@@ -16,7 +16,7 @@ func init() {
 		B, H, P, G, N, R := v.t.Dim(0), v.t.Dim(2), v.t.Dim(3), q.t.Dim(2), q.t.Dim(3), angles.t.Dim(3)
 		o.newState = func() *tensor.State {
 			st := tensor.NewState("mamba3", B).Add("angle", tensor.New(B, H, R)).Add("ssm", tensor.New(B, H, N, P)).
-				Add("k", tensor.New(B, H*N)).Add("v", tensor.New(B, H*P))
+				Add("k", tensor.New(B, H*N)).Add("v", tensor.New(B, H*P)).Add("angle_low", tensor.New(B, H, R))
 			o.start(st, 0, "angle_state", "bhr", "bhr")
 			o.start(st, 1, "ssm_state", "bhpn", "bhnp")
 			o.start(st, 2, "k_state", "bhn", "bhn")
