@@ -70,6 +70,6 @@ func flaBlock(c *Config, layer int) (*stackBlock, error) {
 	mlp, err := nn.NewMLP(nn.MLPConfig{DModel: c.HiddenSize, DHidden: c.IntermediateSize, Seed: c.seed(layer) + 1})
 	return &stackBlock{"lm." + c.ModelType + ".Block/1", []residual{
 		{normName: "attn_norm", norm: c.norm(), name: "attn", layer: mixer},
-		{normName: "mlp_norm", norm: c.norm(), name: "mlp", token: mlp},
+		{normName: "mlp_norm", norm: c.norm(), name: "mlp", mlp: mlp},
 	}}, err
 }

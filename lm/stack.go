@@ -70,7 +70,7 @@ type residual struct {
 	normName, name string
 	norm           Map
 	layer          nn.Layer // or
-	token          Map
+	mlp            *nn.MLP
 }
 
 // stackBlock is a block of such parts.
@@ -86,7 +86,7 @@ func (b *stackBlock) Params() nn.Params {
 		if r.layer != nil {
 			p = append(p, r.layer.Params().Prefix(r.name)...)
 		} else {
-			p = append(p, r.token.Params().Prefix(r.name)...)
+			p = append(p, r.mlp.Params().Prefix(r.name)...)
 		}
 	}
 	return p
@@ -108,12 +108,11 @@ func (b *stackBlock) forward(x, _ *tensor.Tensor, st *tensor.State) (y, first *t
 	for _, r := range b.parts {
 		h := r.norm.Forward(x)
 		if r.layer != nil {
-			h = r.layer.Forward(h, st.Inner(i))
+			x = tensor.Add(x, r.layer.Forward(h, st.Inner(i)))
 			i++
 		} else {
-			h = r.token.Forward(h)
+			x = r.mlp.AddTo(x, h)
 		}
-		x = tensor.Add(x, h)
 	}
 	st.Advance(x.Dim(1))
 	return x, nil
@@ -193,7 +192,7 @@ func llamaBlock(c *Config, layer int) (*stackBlock, error) {
 	mlp, err := nn.NewMLP(nn.MLPConfig{DModel: c.HiddenSize, DHidden: c.IntermediateSize, Bias: c.MLPBias, Seed: c.seed(layer) + 1})
 	return &stackBlock{"lm.llama.Block/1", []residual{
 		{normName: "input_layernorm", norm: c.norm(), name: "self_attn", layer: a},
-		{normName: "post_attention_layernorm", norm: c.norm(), name: "mlp", token: mlp},
+		{normName: "post_attention_layernorm", norm: c.norm(), name: "mlp", mlp: mlp},
 	}}, err
 }
 

@@ -126,11 +126,13 @@ func NewLinear(in, out int, bias bool, rng *rand.Rand) (*Linear, error) {
 
 // Forward maps […, in] to […, out].
 func (l *Linear) Forward(x *tensor.Tensor) *tensor.Tensor {
-	y := tensor.MatMulT(x, l.Weight)
-	if l.Bias != nil {
-		y = tensor.Add(y, l.Bias)
-	}
-	return y
+	return l.Then(x, tensor.LinearOptions{})
+}
+
+// Then is Forward with something done to the result before it leaves the cache; o has no Bias.
+func (l *Linear) Then(x *tensor.Tensor, o tensor.LinearOptions) *tensor.Tensor {
+	o.Bias = l.Bias
+	return tensor.Linear(x, l.Weight, o)
 }
 
 // Params are "weight" and, if there is one, "bias".
@@ -297,18 +299,27 @@ func NewMLP(c MLPConfig) (*MLP, error) {
 
 // Forward keeps the shape of x.
 func (m *MLP) Forward(x *tensor.Tensor) *tensor.Tensor {
-	up := m.Up.Forward(x)
+	return m.Down.Forward(m.inner(x))
+}
+
+// AddTo is residual + Forward(x).
+func (m *MLP) AddTo(residual, x *tensor.Tensor) *tensor.Tensor {
+	return m.Down.Then(m.inner(x), tensor.LinearOptions{Residual: residual})
+}
+
+func (m *MLP) inner(x *tensor.Tensor) *tensor.Tensor {
+	then := func(l *Linear, f tensor.Map, gate *tensor.Tensor) *tensor.Tensor {
+		return l.Then(x, tensor.LinearOptions{Map: f, Gate: gate})
+	}
 	switch m.cfg.Activation {
 	case SwiGLU:
-		up = tensor.SiLUMul(up, m.Gate.Forward(x))
+		return then(m.Gate, tensor.MapSiLU, m.Up.Forward(x))
 	case GeGLU:
-		up = tensor.Mul(tensor.GELUTanh(m.Gate.Forward(x)), up)
+		return then(m.Gate, tensor.MapGELUTanh, m.Up.Forward(x))
 	case GELU:
-		up = tensor.GELU(up)
-	case ReLU2:
-		up = tensor.ReLU2(up)
+		return then(m.Up, tensor.MapGELU, nil)
 	}
-	return m.Down.Forward(up)
+	return then(m.Up, tensor.MapReLU2, nil)
 }
 
 // Params are those of "gate_proj", "up_proj" and "down_proj".

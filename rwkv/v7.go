@@ -279,5 +279,5 @@ func (m *ChannelMix7) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor
 	st.Check(m.kind, x.Dim(0))
 	xk := tensor.MulAdd(tensor.Sub(nn.TokenShift(x, st.Part(0)), x), m.XK, x)
 	st.Advance(x.Dim(1))
-	return m.Value.Forward(tensor.ReLU2(m.Key.Forward(xk)))
+	return m.Value.Forward(m.Key.Then(xk, tensor.LinearOptions{Map: tensor.MapReLU2}))
 }

@@ -164,7 +164,7 @@ func (m *Mamba) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	if m.DtNorm != nil {
 		delta, B, C = m.DtNorm.Forward(delta), m.BNorm.Forward(B), m.CNorm.Forward(C)
 	}
-	dt := tensor.Softplus(m.Dt.Forward(delta))
+	dt := m.Dt.Then(delta, tensor.LinearOptions{Map: tensor.MapSoftplus})
 	A := tensor.Neg(tensor.Exp(tensor.Enter(u.Scope(), m.ALog)))
 	y := scan.Selective(x, dt, A, B, C, m.D, st.Part(1))
 	st.Advance(u.Dim(1))

@@ -3,16 +3,18 @@ package tensor
 import (
 	"fmt"
 	"slices"
+
+	"github.com/subquad/subquad/internal/kernel/gemm"
 )
 
 // MatMul is the matrix product a·b over the last two axes: a is […, m, k]; b
 // is [k, n], for all of a's leading axes, or […, k, n] with the same ones.
-func MatMul(a, b *Tensor) *Tensor { return matmul("MatMul", a, b, false) }
+func MatMul(a, b *Tensor) *Tensor { return matmul("MatMul", a, b, false, gemm.After{}) }
 
 // MatMulT is a·bᵀ: a is […, m, k]; b is [n, k], as a Linear layer's weight is
 // held, or […, n, k] with a's leading axes. A two-axis b may be of any type, and
 // gets no gradient unless it is F32.
-func MatMulT(a, b *Tensor) *Tensor { return matmul("MatMulT", a, b, true) }
+func MatMulT(a, b *Tensor) *Tensor { return matmul("MatMulT", a, b, true, gemm.After{}) }
 
 // product is the geometry of count products of m×k by k×n.
 type product struct {
@@ -22,7 +24,9 @@ type product struct {
 	sa, sb         int // from one product's operand to the next
 }
 
-func matmul(op string, a, b *Tensor, trans bool) *Tensor {
+// matmul leaves what comes after the product to its kernels; only a product with a
+// weight, which is not recorded, has such.
+func matmul(op string, a, b *Tensor, trans bool, after gemm.After) *Tensor {
 	if a.rank < 1 || b.rank < 2 || (b.rank > 2 && a.rank != b.rank) {
 		panic(&ShapeError{Op: op, Arg: "b", Got: slices.Clone(b.Shape()), Want: fmt.Sprintf("two axes, or as many as a, which is %v", a.Shape())})
 	}
@@ -68,24 +72,24 @@ func matmul(op string, a, b *Tensor, trans bool) *Tensor {
 	if b.data != nil {
 		p.ldb = b.stride[b.rank-2]
 	}
-	workers, prec := y.scope.Workers(), y.scope.precision()
+	workers, how := y.scope.Workers(), gemm.How{Precision: y.scope.precision(), After: after}
 	switch {
 	case y.Len() == 0:
 	case p.k == 0:
 		clear(y.data)
 	case b.bits != nil && trans && b.rank == 2 && b.DType() == BF16:
-		prec.MulBF16(workers, false, false, p.m, p.n, p.k, a.data, p.lda, b.bits, p.k, y.data, p.n)
+		how.MulBF16(workers, false, false, p.m, p.n, p.k, a.data, p.lda, b.bits, p.k, y.data, p.n)
 	case b.bits != nil && trans && b.rank == 2:
-		prec.MulF16(workers, false, false, p.m, p.n, p.k, a.data, p.lda, b.bits, p.k, y.data, p.n)
+		how.MulF16(workers, false, false, p.m, p.n, p.k, a.data, p.lda, b.bits, p.k, y.data, p.n)
 	case b.blocks != nil && trans && b.rank == 2 && b.stride[0] == p.k:
 		numbers, size := b.dtype.quant().Block()
-		prec.MulQuant(workers, false, b.dtype.quant(), p.m, p.n, p.k, a.data, p.lda, b.blocks[b.off/numbers*size:], y.data, p.n)
+		how.MulQuant(workers, false, b.dtype.quant(), p.m, p.n, p.k, a.data, p.lda, b.blocks[b.off/numbers*size:], y.data, p.n)
 	case b.data == nil:
 		panic(&ShapeError{Op: op, Arg: "b", Got: slices.Clone(b.Shape()), Want: fmt.Sprintf("a weight of type %v only as the two-axis b of MatMulT", b.dtype)})
 	case p.count == 1:
-		prec.Mul(workers, false, false, trans, p.m, p.n, p.k, a.data, p.lda, b.data, p.ldb, y.data, p.n)
+		how.Mul(workers, false, false, trans, p.m, p.n, p.k, a.data, p.lda, b.data, p.ldb, y.data, p.n)
 	default:
-		prec.MulBatch(workers, p.count, false, false, trans, p.m, p.n, p.k, a.data, p.lda, p.sa, b.data, p.ldb, p.sb, y.data, p.n, p.m*p.n)
+		how.MulBatch(workers, p.count, false, false, trans, p.m, p.n, p.k, a.data, p.lda, p.sa, b.data, p.ldb, p.sb, y.data, p.n, p.m*p.n)
 	}
 	if y.Recording() {
 		p.record(y, a, b)
@@ -95,7 +99,7 @@ func matmul(op string, a, b *Tensor, trans bool) *Tensor {
 
 // record registers dA = dY·Bᵀ (or dY·B) and dB = Aᵀ·dY (or dYᵀ·A).
 func (p product) record(y, a, b *Tensor) {
-	workers, prec := y.scope.Workers(), y.scope.precision()
+	workers, how := y.scope.Workers(), gemm.How{Precision: y.scope.precision()}
 	OnBackward(func() {
 		if y.Len() == 0 || p.k == 0 {
 			return
@@ -108,17 +112,17 @@ func (p product) record(y, a, b *Tensor) {
 				for i := range p.n {
 					b.widen(i*b.stride[0], wide[i*p.k:][:p.k])
 				}
-				prec.Mul(workers, true, false, false, p.m, p.k, p.n, dy, p.n, wide, p.k, g.data, p.lda)
+				how.Mul(workers, true, false, false, p.m, p.k, p.n, dy, p.n, wide, p.k, g.data, p.lda)
 			} else {
-				prec.MulBatch(workers, p.count, true, false, !p.trans, p.m, p.k, p.n, dy, p.n, p.m*p.n, b.data, p.ldb, p.sb, g.data, p.lda, p.sa)
+				how.MulBatch(workers, p.count, true, false, !p.trans, p.m, p.k, p.n, dy, p.n, p.m*p.n, b.data, p.ldb, p.sb, g.data, p.lda, p.sa)
 			}
 		}
 		if b.NeedsGrad() {
 			g := b.Grad()
 			if p.trans {
-				prec.MulBatch(workers, p.count, true, true, false, p.n, p.k, p.m, dy, p.n, p.m*p.n, a.data, p.lda, p.sa, g.data, p.ldb, p.sb)
+				how.MulBatch(workers, p.count, true, true, false, p.n, p.k, p.m, dy, p.n, p.m*p.n, a.data, p.lda, p.sa, g.data, p.ldb, p.sb)
 			} else {
-				prec.MulBatch(workers, p.count, true, true, false, p.k, p.n, p.m, a.data, p.lda, p.sa, dy, p.n, p.m*p.n, g.data, p.ldb, p.sb)
+				how.MulBatch(workers, p.count, true, true, false, p.k, p.n, p.m, a.data, p.lda, p.sa, dy, p.n, p.m*p.n, g.data, p.ldb, p.sb)
 			}
 		}
 	}, y)

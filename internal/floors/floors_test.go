@@ -21,6 +21,7 @@ const module = "github.com/subquad/subquad"
 var floors = [][]string{
 	{"internal/race"},
 	{"hw"},
+	{"internal/kernel/vec"},
 	{"internal/kernel/*"},
 	{"tensor"},
 	{"scan", "fft", "internal/gradcheck"},

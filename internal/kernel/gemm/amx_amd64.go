@@ -187,6 +187,7 @@ func (p *product) tiles(i0, i1, j0, j1 int) {
 			if !p.acc && p.prec == Highest && amxNaN(&p.c[ic*p.ldc+j], 4*p.ldc, mb, cols) {
 				p.mendNaN(ic, ic+mb, j, j+cols)
 			}
+			p.finish(ic, ic+mb, j, j+cols)
 		}
 	}
 }
@@ -194,7 +195,7 @@ func (p *product) tiles(i0, i1, j0, j1 int) {
 // mendNaN sets each NaN among the products to what blocks makes of it.
 func (p *product) mendNaN(i0, i1, j0, j1 int) {
 	q := *p
-	q.ldc = j1
+	q.after, q.ldc = After{}, j1
 	q.c = make([]float32, i1*q.ldc)
 	q.blocks(i0, i1, j0, j1)
 	for i := i0; i < i1; i++ {

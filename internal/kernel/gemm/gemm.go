@@ -97,6 +97,7 @@ type product struct {
 	ldc      int
 	acc      bool
 	prec     Precision
+	after    After
 }
 
 // Mul computes C = A·B, or C += A·B with acc. C is m×n, A is m×k (stored k×m with
@@ -105,13 +106,13 @@ type product struct {
 // not overlap A or B. workers <= 0 means GOMAXPROCS; the result has the same bits
 // for any number. It panics when a slice is too short for its shape.
 func Mul(workers int, acc, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {
-	Highest.Mul(workers, acc, transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
+	How{}.Mul(workers, acc, transA, transB, m, n, k, a, lda, b, ldb, c, ldc)
 }
 
-// Mul is the function Mul at a precision.
-func (prec Precision) Mul(workers int, acc, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {
+// Mul is the function Mul in this way.
+func (h How) Mul(workers int, acc, transA, transB bool, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) {
 	check(transA, transB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
-	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, b: b, ldb: ldb, c: c, ldc: ldc, acc: acc, prec: prec}
+	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, b: b, ldb: ldb, c: c, ldc: ldc, acc: acc, prec: h.Precision, after: h.After}
 	if transA {
 		p.ars, p.acs = 1, lda
 	}
@@ -125,20 +126,23 @@ func (prec Precision) Mul(workers int, acc, transA, transB bool, m, n, k int, a 
 // a[i*strideA:], b[i*strideB:] and c[i*strideC:]. A stride of zero for A or B
 // uses one matrix for all.
 func MulBatch(workers, count int, acc, transA, transB bool, m, n, k int, a []float32, lda, strideA int, b []float32, ldb, strideB int, c []float32, ldc, strideC int) {
-	Highest.MulBatch(workers, count, acc, transA, transB, m, n, k, a, lda, strideA, b, ldb, strideB, c, ldc, strideC)
+	How{}.MulBatch(workers, count, acc, transA, transB, m, n, k, a, lda, strideA, b, ldb, strideB, c, ldc, strideC)
 }
 
-// MulBatch is the function MulBatch at a precision.
-func (prec Precision) MulBatch(workers, count int, acc, transA, transB bool, m, n, k int, a []float32, lda, strideA int, b []float32, ldb, strideB int, c []float32, ldc, strideC int) {
+// MulBatch is the function MulBatch in this way.
+func (h How) MulBatch(workers, count int, acc, transA, transB bool, m, n, k int, a []float32, lda, strideA int, b []float32, ldb, strideB int, c []float32, ldc, strideC int) {
 	if count <= 0 {
 		return
 	}
 	if strideA < 0 || strideB < 0 || strideC < 0 {
 		panic("gemm: negative stride of a batch")
 	}
+	if h.After.any() {
+		panic("gemm: a batch has nothing after its products")
+	}
 	last := count - 1
 	check(transA, transB, m, n, k, len(a)-last*strideA, lda, len(b)-last*strideB, ldb, len(c)-last*strideC, ldc)
-	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, b: b, ldb: ldb, c: c, ldc: ldc, acc: acc, prec: prec}
+	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, b: b, ldb: ldb, c: c, ldc: ldc, acc: acc, prec: h.Precision, after: h.After}
 	if transA {
 		p.ars, p.acs = 1, lda
 	}
@@ -249,6 +253,7 @@ func (p *product) piece(t, pieces int, byRow bool) {
 }
 
 func (p *product) run(workers int) {
+	p.after.check(p.m, p.n)
 	if p.m == 0 || p.n == 0 {
 		return
 	}
@@ -266,28 +271,28 @@ func (p *product) part(i0, i1, j0, j1 int) {
 	if i0 >= i1 || j0 >= j1 {
 		return
 	}
-	if p.k == 0 {
+	path := p.path()
+	switch {
+	case p.k == 0:
 		if !p.acc {
 			for i := i0; i < i1; i++ {
 				clear(p.c[i*p.ldc+j0 : i*p.ldc+j1])
 			}
 		}
-		return
-	}
-	switch p.path() {
-	case pathDotB:
-		if p.form == formQuant {
-			p.dotQuant(i0, i1, j0, j1)
-			return
-		}
+	case path == pathDotB && p.form == formQuant:
+		p.dotQuant(i0, i1, j0, j1)
+	case path == pathDotB:
 		p.dotB(i0, i1, j0, j1)
-	case pathDotA:
+	case path == pathDotA:
 		p.dotA(i0, i1, j0, j1)
-	case pathTiles:
+	case path == pathTiles:
 		p.tiles(i0, i1, j0, j1)
+		return // these two do what comes after, block by block
 	default:
 		p.blocks(i0, i1, j0, j1)
+		return
 	}
+	p.finish(i0, i1, j0, j1)
 }
 
 type path uint8
@@ -380,6 +385,7 @@ func (p *product) blocks(i0, i1, j0, j1 int) {
 			if packA {
 				p.packA(bufA, ic, mb, th, pc, kb)
 			}
+			done := j0 // columns that are finished
 			for j := j0; j < j1; j += step {
 				cols := min(step, j1-j)
 				var b []float32
@@ -399,6 +405,10 @@ func (p *product) blocks(i0, i1, j0, j1 int) {
 					} else {
 						micro(rows, cols, kb, p.a[(ic+i)*p.ars+pc*p.acs:], p.ars, p.acs, b, ldb, c, p.ldc, acc)
 					}
+				}
+				if end := j + cols; pc+kb == p.k && (end-done >= finishColumns || end == j1) {
+					p.finish(ic, ic+mb, done, end)
+					done = end
 				}
 			}
 		}

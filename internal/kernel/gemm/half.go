@@ -5,27 +5,27 @@ import "math"
 // MulBF16 computes C = A·Bᵀ, or C += A·Bᵀ with acc, for a B of n×k bfloat16 numbers
 // (the upper halves of float32). A is m×k (stored k×m with transA), C is m×n, both float32; sums are float32.
 func MulBF16(workers int, acc, transA bool, m, n, k int, a []float32, lda int, b []uint16, ldb int, c []float32, ldc int) {
-	Highest.MulBF16(workers, acc, transA, m, n, k, a, lda, b, ldb, c, ldc)
+	How{}.MulBF16(workers, acc, transA, m, n, k, a, lda, b, ldb, c, ldc)
 }
 
-// MulBF16 is the function MulBF16 at a precision.
-func (prec Precision) MulBF16(workers int, acc, transA bool, m, n, k int, a []float32, lda int, b []uint16, ldb int, c []float32, ldc int) {
-	prec.mulHalf(formBF16, workers, acc, transA, m, n, k, a, lda, b, ldb, c, ldc)
+// MulBF16 is the function MulBF16 in this way.
+func (h How) MulBF16(workers int, acc, transA bool, m, n, k int, a []float32, lda int, b []uint16, ldb int, c []float32, ldc int) {
+	h.mulHalf(formBF16, workers, acc, transA, m, n, k, a, lda, b, ldb, c, ldc)
 }
 
 // MulF16 is MulBF16 for a B of IEEE 754 half-precision numbers.
 func MulF16(workers int, acc, transA bool, m, n, k int, a []float32, lda int, b []uint16, ldb int, c []float32, ldc int) {
-	Highest.MulF16(workers, acc, transA, m, n, k, a, lda, b, ldb, c, ldc)
+	How{}.MulF16(workers, acc, transA, m, n, k, a, lda, b, ldb, c, ldc)
 }
 
-// MulF16 is the function MulF16 at a precision.
-func (prec Precision) MulF16(workers int, acc, transA bool, m, n, k int, a []float32, lda int, b []uint16, ldb int, c []float32, ldc int) {
-	prec.mulHalf(formF16, workers, acc, transA, m, n, k, a, lda, b, ldb, c, ldc)
+// MulF16 is the function MulF16 in this way.
+func (h How) MulF16(workers int, acc, transA bool, m, n, k int, a []float32, lda int, b []uint16, ldb int, c []float32, ldc int) {
+	h.mulHalf(formF16, workers, acc, transA, m, n, k, a, lda, b, ldb, c, ldc)
 }
 
-func (prec Precision) mulHalf(f form, workers int, acc, transA bool, m, n, k int, a []float32, lda int, b []uint16, ldb int, c []float32, ldc int) {
+func (h How) mulHalf(f form, workers int, acc, transA bool, m, n, k int, a []float32, lda int, b []uint16, ldb int, c []float32, ldc int) {
 	check(transA, true, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
-	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, h: b, ldb: ldb, form: f, c: c, ldc: ldc, acc: acc, prec: prec}
+	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, h: b, ldb: ldb, form: f, c: c, ldc: ldc, acc: acc, prec: h.Precision, after: h.After}
 	if transA {
 		p.ars, p.acs = 1, lda
 	}

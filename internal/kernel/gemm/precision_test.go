@@ -45,7 +45,7 @@ func TestPrecisions(t *testing.T) {
 					}
 				}
 				check("float32", w, func(workers int, c []float32) {
-					prec.Mul(workers, false, false, true, m, n, k, a, k, w, k, c, n)
+					How{Precision: prec}.Mul(workers, false, false, true, m, n, k, a, k, w, k, c, n)
 				})
 				h, wide := make([]uint16, n*k), make([]float32, n*k)
 				for i, v := range w {
@@ -53,21 +53,21 @@ func TestPrecisions(t *testing.T) {
 					wide[i] = widen(formBF16, h[i])
 				}
 				check("bfloat16", wide, func(workers int, c []float32) {
-					prec.MulBF16(workers, false, false, m, n, k, a, k, h, k, c, n)
+					How{Precision: prec}.MulBF16(workers, false, false, m, n, k, a, k, h, k, c, n)
 				})
 				for i, v := range w {
 					h[i] = toF16(v)
 					wide[i] = widen(formF16, h[i])
 				}
 				check("half precision", wide, func(workers int, c []float32) {
-					prec.MulF16(workers, false, false, m, n, k, a, k, h, k, c, n)
+					How{Precision: prec}.MulF16(workers, false, false, m, n, k, a, k, h, k, c, n)
 				})
 				for q := Q8_0; q <= Q6_K; q++ {
 					blocks := make([]byte, n*q.RowBytes(k))
 					q.Quantize(blocks, w)
 					q.Dequantize(wide, blocks)
 					check(q.String(), wide, func(workers int, c []float32) {
-						prec.MulQuant(workers, false, q, m, n, k, a, k, blocks, c, n)
+						How{Precision: prec}.MulQuant(workers, false, q, m, n, k, a, k, blocks, c, n)
 					})
 				}
 			}
@@ -88,7 +88,7 @@ func TestPrecisionWithoutTiles(t *testing.T) {
 		var got [3][]float32
 		for prec := range got {
 			got[prec] = make([]float32, m*n)
-			Precision(prec).Mul(1, false, false, true, m, n, k, a, k, b, k, got[prec], n)
+			How{Precision: Precision(prec)}.Mul(1, false, false, true, m, n, k, a, k, b, k, got[prec], n)
 		}
 		if l == hw.AMX {
 			for i, v := range got[High] {
@@ -117,8 +117,8 @@ func BenchmarkPrecision(b *testing.B) {
 			name string
 			run  func()
 		}{
-			{"f32", func() { prec.Mul(1, false, false, true, m, n, k, a, k, w, k, c, n) }},
-			{"bf16", func() { prec.MulBF16(1, false, false, m, n, k, a, k, h, k, c, n) }},
+			{"f32", func() { How{Precision: prec}.Mul(1, false, false, true, m, n, k, a, k, w, k, c, n) }},
+			{"bf16", func() { How{Precision: prec}.MulBF16(1, false, false, m, n, k, a, k, h, k, c, n) }},
 		} {
 			b.Run(fmt.Sprintf("type=%s/precision=%v", f.name, prec), func(b *testing.B) {
 				for b.Loop() {

@@ -258,17 +258,17 @@ func narrowF16(v float32) uint16 {
 // quantised numbers, RowBytes(k) apart. A and C are float32, and so are the
 // products: activations are not rounded.
 func MulQuant(workers int, acc bool, q Quant, m, n, k int, a []float32, lda int, b []byte, c []float32, ldc int) {
-	Highest.MulQuant(workers, acc, q, m, n, k, a, lda, b, c, ldc)
+	How{}.MulQuant(workers, acc, q, m, n, k, a, lda, b, c, ldc)
 }
 
-// MulQuant is the function MulQuant at a precision.
-func (prec Precision) MulQuant(workers int, acc bool, q Quant, m, n, k int, a []float32, lda int, b []byte, c []float32, ldc int) {
+// MulQuant is the function MulQuant in this way.
+func (h How) MulQuant(workers int, acc bool, q Quant, m, n, k int, a []float32, lda int, b []byte, c []float32, ldc int) {
 	ldb := q.RowBytes(k)
 	if m > 0 && len(b) < n*ldb {
 		panic("gemm: b is shorter than its shape")
 	}
 	check(false, true, m, n, k, len(a), lda, n*k, k, len(c), ldc)
-	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, q: b, quant: q, ldb: ldb, form: formQuant, c: c, ldc: ldc, acc: acc, prec: prec}
+	p := product{m: m, n: n, k: k, a: a, ars: lda, acs: 1, q: b, quant: q, ldb: ldb, form: formQuant, c: c, ldc: ldc, acc: acc, prec: h.Precision, after: h.After}
 	p.run(workers)
 }
 
