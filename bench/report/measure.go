@@ -20,10 +20,11 @@ import (
 // machine does not fall on one point alone.
 type task struct {
 	name   string
-	guess  float64 // of the seconds of a visit, which only the time left is made from
-	visit  func()
+	guess  float64              // of the seconds of a visit, which only the time left is made from
+	visit  func() time.Duration // the shortest run of what is measured
 	spent  time.Duration
 	visits int
+	least  time.Duration
 }
 
 // A schedule visits its tasks in rounds until each has had its time.
@@ -32,24 +33,37 @@ type schedule struct {
 	atLeast time.Duration // for each task
 }
 
-const maxRounds = 12
+// A task has up to maxRounds visits, and at least minRounds if a single run is
+// shorter than what it should have in all: one long disturbance must not use that up.
+const minRounds, maxRounds = 3, 12
 
-func (s *schedule) add(name string, guess float64, visit func()) {
+func (s *schedule) add(name string, guess float64, visit func() time.Duration) {
 	s.tasks = append(s.tasks, &task{name: name, guess: guess, visit: visit})
+}
+
+// rounds is how many visits a task has, each taking cost, where its shortest run takes least.
+func (s *schedule) rounds(cost, least time.Duration) int {
+	if s.atLeast <= 0 || least > s.atLeast {
+		return 1
+	}
+	return min(maxRounds, max(minRounds, int((s.atLeast+cost-1)/max(1, cost))))
 }
 
 func (s *schedule) run() {
 	line := newLine()
 	for round := range maxRounds {
 		for _, t := range s.tasks {
-			if round > 0 && t.spent >= s.atLeast {
+			if round > 0 && round >= s.rounds(t.spent/time.Duration(t.visits), t.least) {
 				continue
 			}
 			done, left := s.left()
 			line.say(done, left, t.name)
 			start := time.Now()
-			t.visit()
+			least := t.visit()
 			t.spent += time.Since(start)
+			if t.visits == 0 || least < t.least {
+				t.least = least
+			}
 			t.visits++
 		}
 	}
@@ -70,16 +84,14 @@ func (s *schedule) left() (done, left time.Duration) {
 	if guessed > 0 {
 		scale = ran / guessed
 	}
-	sum := 0.0
 	for _, t := range s.tasks {
-		cost := t.guess * scale
+		cost, least := time.Duration(t.guess*scale*float64(time.Second)), time.Duration(0)
 		if t.visits > 0 {
-			cost = t.spent.Seconds() / float64(t.visits)
+			cost, least = t.spent/time.Duration(t.visits), t.least
 		}
-		rounds := min(maxRounds, max(1, math.Ceil(s.atLeast.Seconds()/max(cost, 1e-6))))
-		sum += cost * max(0, rounds-float64(t.visits))
+		left += cost * time.Duration(max(0, s.rounds(cost, least)-t.visits))
 	}
-	return done, time.Duration(sum * float64(time.Second))
+	return done, left
 }
 
 // A line says what is being measured and how long the rest may take: over and
@@ -116,11 +128,11 @@ func (l *line) clear() {
 
 // sample runs f until some milliseconds have been measured and puts the
 // shortest time, in microseconds over per, into best, if that is 0 or longer.
-// A first run that was short only warms up.
-func sample(best *float64, per float64, f func()) {
-	const least, long = 10 * time.Millisecond, 300 * time.Millisecond
+// A first run that was short only warms up. It returns the shortest run.
+func sample(best *float64, per float64, f func()) (shortest time.Duration) {
+	const enough, long = 10 * time.Millisecond, 300 * time.Millisecond
 	sum := time.Duration(0)
-	for first := true; first || sum < least; first = false {
+	for first := true; first || sum < enough; first = false {
 		start := time.Now()
 		f()
 		took := time.Since(start)
@@ -129,11 +141,15 @@ func sample(best *float64, per float64, f func()) {
 			f()
 			took = time.Since(start)
 		}
+		if first || took < shortest {
+			shortest = took
+		}
 		sum += took
 		if us := took.Seconds() * 1e6 / per; *best == 0 || us < *best {
 			*best = us
 		}
 	}
+	return shortest
 }
 
 // The lengths up to which gradients are measured, for which everything is kept,
@@ -184,10 +200,10 @@ func (s *schedule) layer(r *Result, res *LayerResult, l nn.Layer, x []float32) {
 	}
 	after := make([]*tensor.State, len(r.Depths)) // of the longest forward passes
 	for i, n := range r.Lengths {
-		s.add(fmt.Sprintf("%s, %d tokens", title(res.Name), n), guess(n), func() {
+		s.add(fmt.Sprintf("%s, %d tokens", title(res.Name), n), guess(n), func() time.Duration {
 			scope := tensor.NewScope(tensor.Workers(1))
 			var st *tensor.State
-			sample(&res.Forward[i], float64(n), func() {
+			least := sample(&res.Forward[i], float64(n), func() {
 				scope.Reset()
 				st = l.NewState(1)
 				nn.Long(l, scope.From(x[:n*r.Width], 1, n, r.Width), st)
@@ -198,38 +214,44 @@ func (s *schedule) layer(r *Result, res *LayerResult, l nn.Layer, x []float32) {
 					after[j] = st
 				}
 			}
+			return least
 		})
 		if r.Cores > 1 && n <= longestAll {
-			s.add(fmt.Sprintf("%s, %d tokens, %d threads", title(res.Name), n, r.Cores), guess(n)/2, func() {
+			s.add(fmt.Sprintf("%s, %d tokens, %d threads", title(res.Name), n, r.Cores), guess(n)/2, func() time.Duration {
 				scope := tensor.NewScope(tensor.Workers(r.Cores))
-				sample(&res.ForwardAll[i], float64(n), func() {
+				return sample(&res.ForwardAll[i], float64(n), func() {
 					scope.Reset()
 					nn.Long(l, scope.From(x[:n*r.Width], 1, n, r.Width), l.NewState(1))
 				})
 			})
 		}
 		if n <= longestTraining {
-			s.add(fmt.Sprintf("%s, %d tokens, gradients", title(res.Name), n), 4*guess(n), func() {
+			s.add(fmt.Sprintf("%s, %d tokens, gradients", title(res.Name), n), 4*guess(n), func() time.Duration {
 				scope := tensor.NewScope(tensor.Record(), tensor.Workers(1))
-				sample(&res.Train[i], float64(n), func() {
+				least := sample(&res.Train[i], float64(n), func() {
 					scope.Reset()
 					y := l.Forward(scope.From(x[:n*r.Width], 1, n, r.Width).Track(), nil)
 					scope.Backward(tensor.SumAll(tensor.Square(y)))
 				})
 				l.Params().ZeroGrad()
 				res.TrainMemory[i] = scope.Bytes()
+				return least
 			})
 		}
 	}
 	for j, d := range r.Depths {
-		s.add(fmt.Sprintf("%s, single tokens after %d", title(res.Name), d), 0.02, func() {
-			const steps = 16
+		s.add(fmt.Sprintf("%s, single tokens after %d", title(res.Name), d), 0.02, func() time.Duration {
+			const steps = 4
 			scope := tensor.NewScope(tensor.Workers(1))
 			fork := after[j].Clone()
-			sample(&res.Decode[j], steps, func() {
+			step := func() {
+				scope.Reset()
+				l.Forward(scope.From(x[:r.Width], 1, 1, r.Width), fork)
+			}
+			step() // a state that grows takes memory for many tokens at once
+			return sample(&res.Decode[j], steps, func() {
 				for range steps {
-					scope.Reset()
-					l.Forward(scope.From(x[:r.Width], 1, 1, r.Width), fork)
+					step()
 				}
 			})
 		})
@@ -238,21 +260,23 @@ func (s *schedule) layer(r *Result, res *LayerResult, l nn.Layer, x []float32) {
 
 // kernels adds the limits and the kernels, on one core.
 func (s *schedule) kernels(r *Result) {
-	alone := func(l hw.Level, f func()) func() {
-		return func() {
+	alone := func(l hw.Level, f func() time.Duration) func() time.Duration {
+		return func() time.Duration {
 			was := hw.Current()
 			defer hw.Set(was)
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-			if hw.Set(l) == nil { // of hw.Levels(): cannot fail
-				f()
+			if hw.Set(l) != nil { // of hw.Levels(): cannot be
+				return 0
 			}
+			return f()
 		}
 	}
 	r.Limits = map[string]Limit{}
 	for _, l := range hw.Levels() {
-		s.add("limits, "+l.String(), 0.2, alone(l, func() {
+		s.add("limits, "+l.String(), 0.2, alone(l, func() time.Duration {
 			was := r.Limits[l.String()]
 			r.Limits[l.String()] = Limit{max(was.GFLOPS, gemm.PeakFLOPS()/1e9), max(was.GBs, gemm.ReadBandwidth(256<<20)/1e9)}
+			return 0
 		}))
 	}
 	cases := kernelCases()
@@ -260,9 +284,10 @@ func (s *schedule) kernels(r *Result) {
 	for i, c := range cases {
 		us := 0.0
 		r.Kernels[i] = KernelResult{c.name, c.level.String(), 0, c.bytes / c.flop}
-		s.add(c.name+", "+c.level.String(), 0.03, alone(c.level, func() {
-			sample(&us, 1, c.run)
+		s.add(c.name+", "+c.level.String(), 0.03, alone(c.level, func() time.Duration {
+			least := sample(&us, 1, c.run)
 			r.Kernels[i].GFLOPS = c.flop / us / 1e3
+			return least
 		}))
 	}
 	sweeps := sweepCases()
@@ -272,12 +297,13 @@ func (s *schedule) kernels(r *Result) {
 		for j, n := range w.sizes {
 			us := 0.0
 			var run func()
-			s.add(fmt.Sprintf("%s, %d, %s", w.name, n, w.level), 0.03, alone(w.level, func() {
+			s.add(fmt.Sprintf("%s, %d, %s", w.name, n, w.level), 0.03, alone(w.level, func() time.Duration {
 				if run == nil {
 					run = w.make(n)
 				}
-				sample(&us, 1, run)
+				least := sample(&us, 1, run)
 				r.Sweeps[i].GFLOPS[j] = w.flop(n) / us / 1e3
+				return least
 			}))
 		}
 	}

@@ -171,6 +171,14 @@ func us(v float64) string {
 	return fmt.Sprintf("%.0f", v)
 }
 
+// span is a time as sentences have it.
+func span(v float64) string {
+	if v >= 1000 {
+		return us(v/1000) + " ms"
+	}
+	return us(v) + " µs"
+}
+
 // exponent is a slope as it is printed.
 func exponent(x []int, y []float64) string {
 	if s := slope(x, y); !math.IsNaN(s) {
@@ -256,7 +264,7 @@ func (b *builder) forward() {
 	if q := r.softmax(); q != nil {
 		if i := last(q.Forward); i > 0 {
 			_, mid, _ := r.others(func(l *LayerResult) float64 { return l.Forward[i] })
-			s.Note += fmt.Sprintf(" Softmax attention's line, thick, rises with the length, to %s µs at %s tokens; the others stay level, their median at %s µs.", us(q.Forward[i]), short(float64(r.Lengths[i])), us(mid))
+			s.Note += fmt.Sprintf(" Softmax attention's line, thick, rises with the length, to %s at %s tokens; the others stay level, their median at %s.", span(q.Forward[i]), short(float64(r.Lengths[i])), span(mid))
 		}
 	}
 	b.panels(&s, r.Lengths, "tokens", func(l *LayerResult) []float64 { return l.Forward }, true)
@@ -320,7 +328,7 @@ func (b *builder) decode() {
 	if q := r.softmax(); q != nil {
 		if i := last(q.Decode); i > 0 {
 			_, mid, _ := r.others(func(l *LayerResult) float64 { return l.Decode[i] })
-			s.Note += fmt.Sprintf(" After %s tokens softmax attention takes %s µs, the median layer %s µs.", short(float64(r.Depths[i])), us(q.Decode[i]), us(mid))
+			s.Note += fmt.Sprintf(" After %s tokens softmax attention takes %s, the median layer %s.", short(float64(r.Depths[i])), span(q.Decode[i]), span(mid))
 		}
 	}
 	b.panels(&s, r.Depths, "tokens before", func(l *LayerResult) []float64 { return l.Decode }, false)
@@ -605,7 +613,7 @@ func (b *builder) peers() {
 	if len(t.Rows) > 0 {
 		t.Title = "The times"
 		s.Tables = append(s.Tables, t)
-		s.Note = fmt.Sprintf("The time of the same work here over its time elsewhere, both with buffers that are reused, in turns in one run: left of the line this module is faster, which holds for %d of %d.", faster, all)
+		s.Note = fmt.Sprintf("The time of the same work here over its time elsewhere, both with buffers that are reused, in turns in one run: left of the line this module is faster, which holds for %d of %d. With bfloat16 weights this module keeps its activations and results in float32, in two terms, where the others round them to bfloat16.", faster, all)
 	}
 	if len(r.Models) > 0 {
 		m := table{Head: []string{"model", "threads", "prompt, llama.cpp", "ours", "ours / theirs", "tokens one by one, llama.cpp", "ours", "ours / theirs"}}

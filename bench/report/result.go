@@ -180,9 +180,9 @@ type crossKind int
 
 const (
 	unknown crossKind = iota // nothing to compare
-	below                    // cheaper at every length; length is the shortest
-	within                   // from length on
-	never                    // not cheaper at the longest; length is the longest
+	below                    // cheaper from the shortest length on, which length is
+	within                   // cheaper from length on
+	never                    // not cheaper up to the longest, which length is
 )
 
 func (c crossover) String() string {
@@ -203,11 +203,12 @@ func round2(v float64) string {
 	return fmt.Sprintf("%.0f", math.Round(v/p)*p)
 }
 
-// cross finds where a falls below b for good, among the lengths at which both
-// were measured; between two lengths it is where the curves meet when both
-// axes are logarithmic.
+// cross finds from where on a is below b, among the lengths at which both were
+// measured: the place that the fewest measurements speak against, each with
+// the logarithm of its ratio, so that one that was disturbed does not move it.
+// Between two lengths it is where the curves meet when both axes are logarithmic.
 func cross(lengths []int, a, b []float64) crossover {
-	var n, d []float64 // ln(a/b)
+	var n, d []float64 // d = ln(a/b)
 	for i := range lengths {
 		if a[i] > 0 && b[i] > 0 {
 			n, d = append(n, float64(lengths[i])), append(d, math.Log(a[i]/b[i]))
@@ -216,9 +217,17 @@ func cross(lengths []int, a, b []float64) crossover {
 	if len(n) == 0 {
 		return crossover{}
 	}
-	i := len(n)
-	for i > 0 && d[i-1] < 0 {
-		i--
+	i, least := 0, math.Inf(1)
+	for k := range len(d) + 1 {
+		against := 0.0
+		for j, v := range d {
+			if (v < 0) == (j < k) {
+				against += math.Abs(v)
+			}
+		}
+		if against <= least {
+			i, least = k, against
+		}
 	}
 	switch i {
 	case len(n):
@@ -226,7 +235,7 @@ func cross(lengths []int, a, b []float64) crossover {
 	case 0:
 		return crossover{n[0], below}
 	}
-	f := d[i-1] / (d[i-1] - d[i])
+	f := d[i-1] / (d[i-1] - d[i]) // d[i−1] ≥ 0 > d[i]: otherwise a neighbour of i had less against it
 	return crossover{n[i-1] * math.Pow(n[i]/n[i-1], f), within}
 }
 
