@@ -347,3 +347,19 @@ func BenchmarkParallel(b *testing.B) {
 		})
 	}
 }
+
+// Large pages change no value, wherever the slice begins.
+func TestLargePages(t *testing.T) {
+	x := make([]uint16, 3<<20)
+	for i := range x {
+		x[i] = uint16(i)
+	}
+	for _, s := range [][]uint16{nil, x[:0], x[:10], x, x[12345:]} {
+		LargePages(s)
+	}
+	for i, v := range x {
+		if v != uint16(i) {
+			t.Fatalf("element %d is %d", i, v)
+		}
+	}
+}

@@ -55,9 +55,20 @@ func (m *Model) Vocab() int { return m.Embedding.Weight.Dim(0) }
 func (m *Model) NewState(batch int) *tensor.State {
 	st := tensor.NewState(m.kind, batch)
 	for _, b := range m.Blocks {
-		st.Sub = append(st.Sub, b.NewState(batch))
+		inner := b.NewState(batch)
+		largeState(inner)
+		st.Sub = append(st.Sub, inner)
 	}
 	return st
+}
+
+func largeState(st *tensor.State) {
+	for _, p := range st.Parts {
+		p.Value.LargePages()
+	}
+	for _, s := range st.Sub {
+		largeState(s)
+	}
 }
 
 // checkIDs says what is wrong with ids, all of one length, and gives that length.
@@ -183,5 +194,13 @@ func (m *Model) Narrow(d tensor.DType) {
 		if p.Matrix && p.Fits(d) {
 			p.Convert(d)
 		}
+	}
+	m.largePages()
+}
+
+// largePages gathers the weights' memory: a token's time is that of reading them.
+func (m *Model) largePages() {
+	for _, p := range m.Params() {
+		p.LargePages()
 	}
 }

@@ -135,6 +135,7 @@ func NewRWKV(c RWKVConfig) (*Model, error) {
 		}
 		m.Blocks = append(m.Blocks, b)
 	}
+	m.largePages()
 	return m, nil
 }
 

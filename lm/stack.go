@@ -221,5 +221,6 @@ func New(c Config) (*Model, error) {
 		}
 		m.Blocks = append(m.Blocks, b)
 	}
+	m.largePages()
 	return m, nil
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/kernel/gemm"
 	"github.com/subquad/subquad/internal/kernel/rec"
 	"github.com/subquad/subquad/internal/kernel/vec"
 	"github.com/subquad/subquad/tensor"
@@ -66,11 +67,7 @@ func (c *ShortConv) Forward(x *tensor.Tensor, st *tensor.Part) *tensor.Tensor {
 	}
 	m.x, m.y, m.state = rowsOf(x), rowsOf(y), after.Data()
 	m.taps = s.Floats(m.W * m.C)
-	for ch := range m.C { // tap by tap, so that channels lie side by side
-		for j := range m.W {
-			m.taps[j*m.C+ch] = weightAt(c.Weight, ch, j)
-		}
-	}
+	c.tapByTap(m.taps)
 	if c.Bias != nil {
 		m.bias = c.Bias.Data()
 	}
@@ -90,12 +87,18 @@ func (c *ShortConv) Forward(x *tensor.Tensor, st *tensor.Part) *tensor.Tensor {
 	return y
 }
 
-// weightAt is element (i, j) of a weight of any type.
-func weightAt(w *tensor.Tensor, i, j int) float32 {
-	if w.DType() == tensor.F32 {
-		return w.Raw()[i*w.Strides()[0]+j]
+// tapByTap lays the weight out so that channels lie side by side.
+func (c *ShortConv) tapByTap(taps []float32) {
+	C, W := c.Weight.Dim(0), c.Weight.Dim(1)
+	if c.Weight.DType() == tensor.F32 {
+		gemm.Transpose(C, W, c.Weight.Raw(), c.Weight.Strides()[0], taps, C)
+		return
 	}
-	return float32(w.At(i, j))
+	for ch := range C {
+		for j := range W {
+			taps[j*C+ch] = float32(c.Weight.At(ch, j))
+		}
+	}
 }
 
 // shortConv is one call: the kernels of internal/kernel/rec over blocks of channels.

@@ -6,7 +6,9 @@ import (
 	"sync"
 
 	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/kernel/gemm"
 	"github.com/subquad/subquad/internal/kernel/rec"
+	"github.com/subquad/subquad/internal/kernel/vec"
 	"github.com/subquad/subquad/tensor"
 )
 
@@ -52,10 +54,10 @@ func Selective(x, dt, A, Bm, Cm, D *tensor.Tensor, st *tensor.Part) *tensor.Tens
 			m.d = D.Data()
 		}
 		m.a = s.Floats(m.N * m.E) // transposed: channels side by side
-		src := A.Data()
-		for e := range m.E {
-			for n := range m.N {
-				m.a[n*m.E+e] = min(max(src[e*m.N+n], -rec.MaxA), rec.MaxA)
+		gemm.Transpose(m.E, m.N, A.Data(), m.N, m.a, m.E)
+		if !(vec.SumSq(m.a) <= rec.MaxA*rec.MaxA) { // seldom: none is larger than their root
+			for i, v := range m.a {
+				m.a[i] = min(max(v, -rec.MaxA), rec.MaxA)
 			}
 		}
 		workers := s.Workers()

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/subquad/subquad/hw"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -74,6 +75,14 @@ func (t *Tensor) Convert(d DType) {
 	if tracked {
 		t.Track()
 	}
+}
+
+// LargePages asks the system to hold t's elements in large pages: see
+// hw.LargePages. It is for weights and states that every token goes through.
+func (t *Tensor) LargePages() {
+	hw.LargePages(t.data)
+	hw.LargePages(t.bits)
+	hw.LargePages(t.blocks)
 }
 
 // Fits reports whether t's rows are whole blocks of the type.

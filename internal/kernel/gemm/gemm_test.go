@@ -544,3 +544,26 @@ func BenchmarkRead(b *testing.B) {
 		})
 	}
 }
+
+func TestTranspose(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		for _, s := range [][2]int{{1, 1}, {3, 5}, {4, 4}, {5, 16}, {64, 4}, {67, 3}, {130, 17}} {
+			rows, cols := s[0], s[1]
+			lds, ldd := cols+1, rows+2
+			src, dst := random(rand.New(rand.NewPCG(1, 2)), (rows-1)*lds+cols), make([]float32, (cols-1)*ldd+rows)
+			for i := range dst {
+				dst[i] = guard
+			}
+			Transpose(rows, cols, src, lds, dst, ldd)
+			for i, v := range dst {
+				want := guard
+				if i%ldd < rows {
+					want = src[i%ldd*lds+i/ldd]
+				}
+				if v != want {
+					t.Fatalf("%v: element %d of row %d is %v, want %v", s, i%ldd, i/ldd, v, want)
+				}
+			}
+		}
+	})
+}
