@@ -151,6 +151,51 @@ func (g *matvecGen) pairs(kind string, size, step int, setup func(), block func(
 	g.close(label, 2)
 }
 
+// twoRows prints pairs for an even number of rows, two at a time, the second at SI
+// with its sums in 2 and 3, and pairs. The sums of a row are the same either way.
+func (g *matvecGen) twoRows(kind string, size, step int, setup func(), block, both func(i int)) {
+	row := g.open(kind + "Two")
+	setup()
+	two, last, done := g.label("two"), g.label("last"), g.label("done")
+	g.row(row, 4)
+	g.i("MOVQ ldw+24(FP), SI")
+	g.i("ADDQ R9, SI")
+	g.i("SUBQ $2, CX")
+	g.i("JLT %s", last)
+	g.i("PCALIGN $32")
+	g.p("%s:", two)
+	g.ahead(2 * size)
+	g.i("PREFETCHT0 %d(SI)", matvecAhead)
+	both(0)
+	both(1)
+	g.i("ADDQ $%d, R9", 2*size)
+	g.i("ADDQ $%d, SI", 2*size)
+	g.i("ADDQ $%d, BX", 2*step)
+	g.i("SUBQ $2, CX")
+	g.i("JGE %s", two)
+	g.p("%s:", last)
+	g.i("ADDQ $2, CX")
+	g.i("JE %s", done)
+	both(0)
+	g.p("%s:", done)
+	g.r3("VADDPS", 1, 0, 0)
+	g.r3("VADDPS", 3, 2, 2)
+	for _, r := range []int{0, 2} {
+		g.i("VEXTRACTF64X4 $1, Z%d, Y1", r)
+		g.i("VADDPS Y1, Y%d, Y0", r)
+		g.total()
+		g.i("VMOVSS X0, %d(DI)", 2*r)
+	}
+	g.i("ADDQ $8, DI")
+	g.i("MOVQ ldw+24(FP), AX")
+	g.i("LEAQ (R8)(AX*2), R8")
+	g.i("SUBQ $2, R12")
+	g.i("JNE %s", row)
+	g.i("VZEROUPPER")
+	g.i("RET")
+	g.pairs(kind, size, step, setup, block)
+}
+
 // half loads the half-precision number at off(R9), by the table at R10: it
 // costs no vector instruction.
 func (g *matvecGen) half(off int) string {
@@ -197,14 +242,14 @@ func (g *matvecGen) q80() {
 // b = l + 16h, (l−8)x₁ + (h−8)x₂ is l(x₁ − x₂/16) + b(x₂/16) − 8(x₁+x₂), which spares h its shift.
 func (g *matvecGen) q40() {
 	const size = 18
-	g.pairs("Q40", size, 192, func() { g.nibbles(0) }, func(i int) {
-		first, sum := true, 10
+	block := func(i int) {
+		sum := 10
 		for at := 0; at < 16; at += g.bytes() / 4 {
 			x := func(part int) string { return fmt.Sprintf("%d(BX)", 192*i+64*part+4*at) }
 			g.widen("Z", fmt.Sprintf("%d(R9)", i*size+2+at), 8)
 			g.low(8, 9)
 			g.toFloat(8)
-			if first {
+			if at == 0 {
 				if g.wide {
 					sum += 2 * i
 				}
@@ -212,18 +257,37 @@ func (g *matvecGen) q40() {
 			} else {
 				g.i("VADDPS %s, %s, %s", x(1), g.r(sum), g.r(sum))
 			}
-			first = false
 			g.product(false, x(0), 9, sum)
 			g.product(false, x(2), 8, sum)
 		}
 		g.scaled(g.half(i*size), sum, i)
+	}
+	if !g.wide {
+		g.pairs("Q40", size, 192, func() { g.nibbles(0) }, block)
+		return
+	}
+	// Two rows share the loads of x, of which there are as many as a core can do.
+	g.twoRows("Q40", size, 192, func() { g.nibbles(0) }, block, func(i int) {
+		for part := range 3 {
+			g.i("VMOVUPS %d(BX), Z%d", 192*i+64*part, 16+part+3*i)
+		}
+		for r, ptr := range []string{"R9", "SI"} {
+			b, l := 8+4*i+2*r, 9+4*i+2*r
+			g.widen("Z", fmt.Sprintf("%d(%s)", i*size+2, ptr), b)
+			g.low(b, l)
+			g.toFloat(b)
+			g.i("VFMADD213PS Z%d, Z%d, Z%d", 17+3*i, 16+3*i, l)
+			g.i("VFMADD231PS Z%d, Z%d, Z%d", 18+3*i, b, l)
+			g.i("MOVWLZX %d(%s), AX", i*size, ptr)
+			g.scaled("(R10)(AX*4)", l, i+2*r)
+		}
 	})
 }
 
 // nibbles sets up low: in AVX-512 a table of 0 … 15, from minus on.
 func (g *matvecGen) nibbles(minus int) {
 	if g.wide {
-		g.i("VMOVUPS matvecNibbles<>+%d(SB), Z19", 64*minus)
+		g.i("VMOVUPS matvecNibbles<>+%d(SB), Z31", 64*minus)
 	} else {
 		g.masks()
 	}
@@ -232,7 +296,7 @@ func (g *matvecGen) nibbles(minus int) {
 // low: d = the low four bits of s as a number. A permutation looks at no other bits.
 func (g *matvecGen) low(s, d int) {
 	if g.wide {
-		g.i("VPERMPS Z19, Z%d, Z%d", s, d)
+		g.i("VPERMPS Z31, Z%d, Z%d", s, d)
 		return
 	}
 	g.mask(15, s, d)
@@ -405,7 +469,7 @@ func (g *matvecGen) q6K() {
 					if i > 0 {
 						g.i("VPSRLD $2, Z4, Z4")
 					}
-					g.i("VPERMPS Z19, Z%d, Z%d", ql, v)
+					g.i("VPERMPS Z31, Z%d, Z%d", ql, v)
 					g.i("VPERMPS Z20, Z4, Z%d", hi)
 					g.r3("VADDPS", hi, v, v)
 				} else {

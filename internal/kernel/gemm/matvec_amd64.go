@@ -36,6 +36,11 @@ func matvecQ80AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32
 //go:noescape
 func matvecQ40AVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
 
+// matvecQ40TwoAVX512 is matvecQ40AVX512 for an even number of rows.
+//
+//go:noescape
+func matvecQ40TwoAVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
+
 //go:noescape
 func matvecQ40AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
 
@@ -110,7 +115,12 @@ func matvecRows(f form, q Quant, n int, w unsafe.Pointer, ldw int, x, sums, y []
 		case q == Q8_0:
 			matvecQ80AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
 		case q == Q4_0:
-			matvecQ40AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+			if even := rows &^ 1; even > 0 {
+				matvecQ40TwoAVX512(even, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+			}
+			if last := rows - 1; rows%2 != 0 {
+				matvecQ40AVX512(1, n, (*byte)(unsafe.Add(w, last*ldw)), ldw, &x[0], &y[last], half, &sums[0], &tmp[0])
+			}
 		case q == Q4_K:
 			matvecQ4KAVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
 		default:
