@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/subquad/subquad/internal/race"
 )
@@ -361,5 +362,131 @@ func TestLargePages(t *testing.T) {
 		if v != uint16(i) {
 			t.Fatalf("element %d is %d", i, v)
 		}
+	}
+}
+
+func TestTeam(t *testing.T) {
+	for _, workers := range []int{1, 2, 3, 8} {
+		team := StartTeam(workers)
+		w := team.Workers()
+		sum := make([]int, 100)
+		for round := range 2000 {
+			n := round % 10
+			Parallel(w, n, func(i int) { sum[i] += round })
+			if round%500 == 499 {
+				time.Sleep(time.Millisecond) // long enough to fall asleep
+			}
+		}
+		for i := range 10 {
+			want := 0
+			for round := range 2000 {
+				if i < round%10 {
+					want += round
+				}
+			}
+			if sum[i] != want {
+				t.Errorf("%d workers: place %d has %d, want %d", workers, i, sum[i], want)
+			}
+		}
+		// A call from inside a call, and from another goroutine, runs by itself.
+		var count atomic.Int64
+		Parallel(w, 20, func(int) {
+			Parallel(w, 30, func(int) { count.Add(1) })
+		})
+		done := make(chan bool)
+		go func() {
+			Parallel(w, 50, func(int) { count.Add(1) })
+			close(done)
+		}()
+		Parallel(w, 50, func(int) { count.Add(1) })
+		<-done
+		if count.Load() != 700 {
+			t.Errorf("%d workers: %d calls, want 700", workers, count.Load())
+		}
+		team.Stop()
+	}
+	for i := range teams {
+		if teams[i].Load() != nil {
+			t.Errorf("team %d is still there", i)
+		}
+	}
+}
+
+func TestTeamPanic(t *testing.T) {
+	team := StartTeam(2)
+	defer team.Stop()
+	wrong := errors.New("wrong")
+	for round := range 100 {
+		got := func() (v any) {
+			defer func() { v = recover() }()
+			Parallel(team.Workers(), 6, func(i int) {
+				if i == round%6 {
+					panic(wrong)
+				}
+			})
+			return nil
+		}()
+		if got != wrong {
+			t.Fatalf("recovered %v", got)
+		}
+		var n atomic.Int32
+		Parallel(team.Workers(), 50, func(int) { n.Add(1) })
+		if n.Load() != 50 {
+			t.Fatalf("after a panic: %d calls of 50", n.Load())
+		}
+	}
+}
+
+// TestTeamGoexit: a member that leaves its goroutine must not look like success, nor be waited for.
+func TestTeamGoexit(t *testing.T) {
+	team := StartTeam(2)
+	done := make(chan bool)
+	var v any
+	go func() {
+		defer close(done)
+		defer func() { v = recover() }()
+		Parallel(team.Workers(), 2, func(int) { runtime.Goexit() })
+	}()
+	<-done
+	if v != nil && v != "hw: Parallel's function called runtime.Goexit" {
+		t.Errorf("recovered %v", v)
+	}
+	team.Stop()
+}
+
+func TestTeamTasks(t *testing.T) {
+	team := StartTeam(2)
+	defer team.Stop()
+	if runtime.GOMAXPROCS(0) < 2 {
+		return // a team of one is a number
+	}
+	for _, c := range []struct {
+		n    int
+		ns   float64
+		want int
+	}{{0, 1e6, 1}, {1, 1e6, 1}, {1000, 1, 1}, {1000, 4, 2}, {1000, 1e3, 8}, {3, 1e6, 2}, {1000, 1e300, 8}} {
+		if got := Tasks(team.Workers(), c.n, c.ns); got != c.want {
+			t.Errorf("Tasks(team, %d, %g) = %d, want %d", c.n, c.ns, got, c.want)
+		}
+	}
+}
+
+// BenchmarkTeam is 96 calls of 20 µs, as a token has, and what they would be in one goroutine.
+func BenchmarkTeam(b *testing.B) {
+	work := func(int) {
+		for range 250 {
+			pause()
+		}
+	}
+	for _, workers := range []int{1, 2} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			team := StartTeam(workers)
+			defer team.Stop()
+			for b.Loop() {
+				for range 96 {
+					Parallel(team.Workers(), 8, work)
+				}
+			}
+		})
 	}
 }

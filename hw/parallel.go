@@ -18,7 +18,13 @@ import (
 // Waking a goroutine costs tens of microseconds: split work into tasks of at
 // least that size (see Tasks), and call f directly when there is only one;
 // passing a closure here moves it to the heap.
+//
+// workers may be a Team's, which is then called on.
 func Parallel(workers, n int, f func(i int)) {
+	if t := teamOf(workers); t != nil {
+		t.run(n, f)
+		return
+	}
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
@@ -109,7 +115,12 @@ const MinTask = 50_000
 // share, and never more than n or four for each worker. ns is an estimate, good
 // to a factor of two or so; it may decide only how work is shared, never what
 // is computed.
+//
+// A Team takes much shorter tasks, as many for each of its workers.
 func Tasks(workers, n int, ns float64) int {
+	if t := teamOf(workers); t != nil {
+		return t.tasks(n, ns)
+	}
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}

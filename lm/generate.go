@@ -66,8 +66,11 @@ func (m *Model) generate(ctx context.Context, prompt []int, st *tensor.State, o 
 		}
 		rest = rest[n:]
 	}
-	// One token at a time has little work to share: waking a goroutine costs as much as a matrix.
+	// One token at a time has little work to share: waking a goroutine costs as much as a matrix. A team stays awake.
 	step := tensor.NewScope(tensor.Workers(max(1, o.Workers)))
+	if step.StartTeam() {
+		defer step.StopTeam()
+	}
 	ids := [][]int{make([]int, 1)}
 	for n := 1; ; n++ {
 		id, err := sampler.Next(logits.Data())

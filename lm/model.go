@@ -147,6 +147,9 @@ func (m *Model) Last(s *tensor.Scope, ids [][]int, st *tensor.State) (logits *te
 		return nil, errors.New("lm: no tokens: there is no last one")
 	}
 	defer caught(&err)
+	if length == 1 && s.StartTeam() {
+		defer s.StopTeam()
+	}
 	x := m.hidden(s, ids, st)
 	last := tensor.Contiguous(x.Narrow(1, length-1, length))
 	return m.Head.Forward(last.Reshape(len(ids), x.Dim(2))), nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/kernel/gemm"
 )
 
@@ -16,6 +17,7 @@ type Scope struct {
 	record  bool
 	float64 bool
 	workers int
+	team    *hw.Team
 	prec    gemm.Precision
 	gen     uint64
 
@@ -91,12 +93,36 @@ func NewScope(options ...Option) *Scope {
 	return s
 }
 
-// Workers is the bound on goroutines that operators in this scope respect; 0 means GOMAXPROCS. A nil scope has no bound.
+// Workers is the bound on goroutines that operators in this scope respect, as
+// hw.Parallel takes it; 0 means GOMAXPROCS. A nil scope has no bound.
 func (s *Scope) Workers() int {
-	if s == nil {
+	switch {
+	case s == nil:
 		return 0
+	case s.team != nil:
+		return s.team.Workers()
 	}
 	return s.workers
+}
+
+// StartTeam keeps the scope's goroutines awake from one operator to the next
+// (hw.Team), until StopTeam: for a token, or all of a text's, whose operators are each
+// too short to wake anybody. It reports whether it did: a scope whose Workers
+// is not at least two, that records, or that has a team already, stays as it is.
+func (s *Scope) StartTeam() bool {
+	if s == nil || s.workers < 2 || s.record || s.team != nil {
+		return false
+	}
+	s.team = hw.StartTeam(s.workers)
+	return true
+}
+
+// StopTeam ends what StartTeam began.
+func (s *Scope) StopTeam() {
+	if s != nil && s.team != nil {
+		s.team.Stop()
+		s.team = nil
+	}
 }
 
 // Recording reports whether the scope remembers how results are made.

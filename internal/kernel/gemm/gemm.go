@@ -220,7 +220,22 @@ func (p *product) ns() float64 {
 	if p.path() == pathTiles {
 		flops = p.tileFLOPS()
 	}
-	return 2 * float64(p.m) * float64(p.n) * float64(max(p.k, 1)) / flops
+	ns := 2 * float64(p.m) * float64(p.n) * float64(max(p.k, 1)) / flops
+	return max(ns, float64(p.bytes())/readRate) // few rows wait for B
+}
+
+// readRate is how fast one core reads, in bytes a nanosecond.
+const readRate = 15
+
+// bytes is the size of B.
+func (p *product) bytes() int {
+	switch p.form {
+	case formBF16, formF16:
+		return 2 * p.n * p.k
+	case formQuant:
+		return p.n * p.ldb
+	}
+	return 4 * p.n * p.k
 }
 
 // split says into how many pieces to cut C for workers, of which count products share

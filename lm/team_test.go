@@ -1,0 +1,45 @@
+package lm
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/subquad/subquad/tensor"
+)
+
+// A team gives the same bits as one goroutine, token after token, whether it lives for a token or for many.
+func TestTeamSameBits(t *testing.T) {
+	m, err := New(Config{ModelType: "mamba", VocabSize: 3000, HiddenSize: 256, NumLayers: 2, Tied: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []tensor.DType{tensor.F32, tensor.BF16, tensor.Q8_0, tensor.Q4_K} {
+		m.Narrow(d)
+		one, each, all := tensor.NewScope(tensor.Workers(1)), tensor.NewScope(tensor.Workers(3)), tensor.NewScope(tensor.Workers(2))
+		if !all.StartTeam() || all.StartTeam() {
+			t.Fatal("a team starts once")
+		}
+		states := []*tensor.State{m.NewState(1), m.NewState(1), m.NewState(1)}
+		for token := range 5 {
+			var want []float32
+			for i, s := range []*tensor.Scope{one, each, all} {
+				s.Reset()
+				logits, err := m.Last(s, [][]int{{token * 17}}, states[i])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if want == nil {
+					want = slices.Clone(logits.Data())
+				}
+				if !slices.Equal(logits.Data(), want) {
+					t.Fatalf("%v, token %d: scope %d has other logits", d, token, i)
+				}
+			}
+		}
+		all.StopTeam()
+		all.StopTeam()
+	}
+	if tensor.NewScope().StartTeam() || tensor.NewScope(tensor.Workers(2), tensor.Record()).StartTeam() || (*tensor.Scope)(nil).StartTeam() {
+		t.Error("a scope without a number of workers, or that records, has no team")
+	}
+}
