@@ -20,6 +20,10 @@ type MatrixInput struct {
 	// -Inf forgets everything.
 	LogDecay *tensor.Tensor
 
+	// LogValueDecay, if not nil, [B, T, H, V], is the logarithm of a decay for
+	// each column of the state, on top of LogDecay. There is no Bonus with it.
+	LogValueDecay *tensor.Tensor
+
 	// A and B are a correction of rank one to the transition, both nil or both [B, T, G, K].
 	A, B *tensor.Tensor
 
@@ -62,13 +66,16 @@ func (m Mode) String() string {
 // S ← e^g S; S ← S + β k (v − Sᵀk)ᵀ is a = −e^g k, b = β k with β k for K. The
 // state in st is [B, H, K, V].
 //
+// With a LogValueDecay f the first two terms of S_t are multiplied by diag(e^{f_t})
+// from the right: each column forgets at a rate of its own.
+//
 // It panics with a *tensor.ShapeError when shapes do not fit.
 func Matrix(p MatrixInput, st *tensor.Part) *tensor.Tensor {
 	const op = "scan.Matrix"
 	m := newMatrix(op, &p)
 	var shape [4]int
 	copy(shape[:], p.V.Shape())
-	o := tensor.Out(op, shape[:], p.Q, p.K, p.V, p.LogDecay, p.A, p.B, p.Bonus)
+	o := tensor.Out(op, shape[:], p.Q, p.K, p.V, p.LogDecay, p.LogValueDecay, p.A, p.B, p.Bonus)
 	s := o.Scope()
 	before, after := st.Begin(s, op, m.batch, m.heads, m.rows, m.cols)
 	if o.IsFloat64() {
@@ -113,6 +120,12 @@ func newMatrix(op string, p *MatrixInput) matrix {
 			tensor.Check(op, "LogDecay", g, m.batch, m.length, m.heads)
 		}
 	}
+	if f := p.LogValueDecay; f != nil {
+		tensor.Check(op, "LogValueDecay", f, m.batch, m.length, m.heads, m.cols)
+		if p.Bonus != nil {
+			panic(&tensor.ShapeError{Op: op, Arg: "LogValueDecay", Got: slices.Clone(f.Shape()), Want: "none beside a Bonus"})
+		}
+	}
 	if p.Bonus != nil {
 		tensor.Check(op, "Bonus", p.Bonus, m.heads, m.rows)
 	}
@@ -135,7 +148,10 @@ func matrixPlain(m *matrix, p *MatrixInput, o, state *tensor.Tensor) {
 	v, out, S := p.V.Values64(), make([]float64, o.Len()), state.Values64()
 	q, k := keys64(p.Q), keys64(p.K)
 	a, b := keys64(p.A), keys64(p.B)
-	var g, u []float64
+	var g, f, u []float64
+	if p.LogValueDecay != nil {
+		f = p.LogValueDecay.Values64()
+	}
 	if p.LogDecay != nil {
 		g = p.LogDecay.Values64()
 	}
@@ -167,12 +183,16 @@ func matrixPlain(m *matrix, p *MatrixInput, o, state *tensor.Tensor) {
 					d = math.Exp(g[x])
 				}
 				for c := range V {
-					S[r*V+c] = k[r] * v[c]
-					if d != 0 { // forgets infinities as well
-						S[r*V+c] += d * old[r*V+c]
+					e := 1.0
+					if f != nil {
+						e = math.Exp(f[x*V+c])
 					}
-					if b.values != nil {
-						S[r*V+c] += b.at(n, t, T, h, H)[r] * read[c]
+					S[r*V+c] = k[r] * v[c]
+					if d*e != 0 { // forgets infinities as well
+						S[r*V+c] += d * e * old[r*V+c]
+					}
+					if b.values != nil && e != 0 {
+						S[r*V+c] += b.at(n, t, T, h, H)[r] * e * read[c]
 					}
 				}
 			}

@@ -46,10 +46,14 @@ type recurrent struct {
 	starts                           []float32
 	size                             int  // tokens of a chunk
 	products                         bool // chunks as matrix products
+
+	// Where columns decay: their logarithms and the sums of those, V as it was
+	// given (v is then scaled), and a row of scratch for each unit.
+	f, c, values, e []float32
 }
 
 func (m *matrix) forward(s *tensor.Scope, p *MatrixInput, o, after, before *tensor.Tensor) {
-	in := MatrixInput{Q: compact(p.Q), K: compact(p.K), V: compact(p.V), LogDecay: compact(p.LogDecay),
+	in := MatrixInput{Q: compact(p.Q), K: compact(p.K), V: compact(p.V), LogDecay: compact(p.LogDecay), LogValueDecay: compact(p.LogValueDecay),
 		A: compact(p.A), B: compact(p.B), Bonus: compact(p.Bonus)}
 	r := recurrent{matrix: *m, q: in.Q.Data(), k: in.K.Data(), v: in.V.Data(), o: o.Data(), state: after.Data(), groups: in.K.Dim(2)}
 	if in.A != nil {
@@ -61,6 +65,10 @@ func (m *matrix) forward(s *tensor.Scope, p *MatrixInput, o, after, before *tens
 	if in.LogDecay != nil {
 		r.d, r.g = s.Floats(in.LogDecay.Len()), in.LogDecay.Data()
 		vec.Exp(r.d, r.g)
+	}
+	if f := in.LogValueDecay; f != nil {
+		r.f, r.values = f.Data(), r.v
+		r.c, r.v, r.e = s.Floats(f.Len()), s.Floats(f.Len()), s.Floats(m.batch*m.heads*m.cols)
 	}
 	r.choose(p, o.Recording())
 	if o.Recording() {
@@ -130,13 +138,31 @@ func (r *recurrent) unit(i int) {
 			copy(r.starts[(t/r.size*r.batch*r.heads+i)*size:][:size], S)
 		}
 		n := min(r.size, r.length-t)
-		if r.products {
-			r.chunk(w, i, t, n, S)
-			continue
+		if r.f != nil {
+			r.valuePieces(w, i, t, n, S)
+		} else {
+			r.piece(w, i, t, n, S)
 		}
-		a := r.args(i, t, n, S)
-		rec.Matrix(&a)
-		r.finish(i, &a)
+	}
+}
+
+// piece advances the state S of unit i over n tokens from t on, and writes their outputs.
+func (r *recurrent) piece(w *chunkWork, i, t, n int, S []float32) {
+	if r.products {
+		r.chunk(w, i, t, n, S)
+		return
+	}
+	a := r.args(i, t, n, S)
+	rec.Matrix(&a)
+	r.finish(i, &a)
+}
+
+// pieceBack adds the gradients of a's tokens, of which t is the first.
+func (r *recurrent) pieceBack(w *chunkWork, i, t int, a *rec.MatrixArgs, g *rec.MatrixGrads) {
+	if r.products {
+		r.chunkBack(w, i, t, a.T, a.S, g)
+	} else {
+		r.recurrentBack(i, t, a, g)
 	}
 }
 
@@ -196,6 +222,7 @@ func (r *recurrent) backward(workers int, p *MatrixInput, o, before, after *tens
 	if p.Bonus.NeedsGrad() {
 		du = make([]float32, B*H*K)
 	}
+	vg := valueGrads{o: o.Grad().Data(), v: dv, f: gradOf(p.LogValueDecay)}
 	if T > 0 && size > 0 {
 		hw.Parallel(workers, units, func(i int) {
 			mem := matrixScratch.Get().(*[]float32)
@@ -219,10 +246,14 @@ func (r *recurrent) backward(workers int, p *MatrixInput, o, before, after *tens
 				} else if dd != nil {
 					g.D, g.DStride = dd[row:], H
 				}
-				if r.products {
-					r.chunkBack(w, i, t, a.T, a.S, &g)
+				if r.f != nil {
+					next := r.state[i*size:][:size]
+					if c+1 < r.chunks() {
+						next = r.starts[((c+1)*units+i)*size:][:size]
+					}
+					r.valueBack(w, i, t, a.T, a.S, next, &g, &vg)
 				} else {
-					r.recurrentBack(i, t, &a, &g)
+					r.pieceBack(w, i, t, &a, &g)
 				}
 				if r.u == nil {
 					continue

@@ -44,6 +44,7 @@ type variant struct {
 	name                 string
 	decay                float64 // smallest log decay; 0 for none
 	vector, rank1, bonus bool
+	columns              float64 // smallest log decay of columns; 0 for none
 	groups               int
 	mode                 scan.Mode
 	chunk                int
@@ -61,6 +62,9 @@ var variants = []variant{
 	{name: "rwkv7", decay: -0.6, vector: true, rank1: true},
 	{name: "forgetful", decay: -1e4, rank1: true},
 	{name: "nearly kept", decay: -1e-6, vector: true, rank1: true},
+	{name: "slots", columns: -0.5},
+	{name: "strong slots", columns: -50, groups: 1},
+	{name: "rows and columns", decay: -1, vector: true, rank1: true, columns: -3},
 	{name: "rwkv7 strong", decay: -100, vector: true, rank1: true, groups: 1},
 }
 
@@ -74,7 +78,11 @@ func (v variant) input(r noise, T int) (leaves []*tensor.Tensor, call func(s *te
 	}
 	q, k, val := r.normal(1, B, T, G, K), r.normal(0.5, B, T, G, K), r.normal(1, B, T, H, V)
 	leaves = []*tensor.Tensor{q, k, val}
-	var g, a, b, u *tensor.Tensor
+	var g, f, a, b, u *tensor.Tensor
+	if v.columns != 0 {
+		f = r.uniform(v.columns, 0, B, T, H, V)
+		leaves = append(leaves, f)
+	}
 	if v.decay != 0 {
 		shape := []int{B, T, H}
 		if v.vector {
@@ -98,7 +106,7 @@ func (v variant) input(r noise, T int) (leaves []*tensor.Tensor, call func(s *te
 			}
 			return tensor.Enter(s, t).Narrow(1, lo, hi)
 		}
-		in := scan.MatrixInput{Q: cut(q), K: cut(k), V: cut(val), LogDecay: cut(g), A: cut(a), B: cut(b), Scale: 0.5, Mode: v.mode, ChunkSize: v.chunk}
+		in := scan.MatrixInput{Q: cut(q), K: cut(k), V: cut(val), LogDecay: cut(g), LogValueDecay: cut(f), A: cut(a), B: cut(b), Scale: 0.5, Mode: v.mode, ChunkSize: v.chunk}
 		if u != nil {
 			in.Bonus = tensor.Enter(s, u)
 		}
