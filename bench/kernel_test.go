@@ -79,12 +79,32 @@ func BenchmarkMatMul(b *testing.B) {
 			timed(b, flop, func() { gemm.Mul(1, false, false, true, s.m, s.n, s.k, x, s.k, w, s.k, y, s.n) })
 			b.ReportMetric(perSecond(b, flop)/1e9, "GFLOP/s")
 		})
-		// bfloat16 weights, float32 in and out. With tiles the peak of float32 is no limit.
+		// bfloat16 weights, float32 in and out. At hw=amx the peak of float32 is no limit, for either type.
 		half := tensor.As(tensor.BF16, tensor.From(w, s.n, s.k)).Bits()
 		eachLevel(b, fmt.Sprintf("type=bf16/shape=%dx%dx%d", s.m, s.n, s.k), func(b *testing.B) {
 			timed(b, flop, func() { gemm.MulBF16(1, false, false, s.m, s.n, s.k, x, s.k, half, s.k, y, s.n) })
 			b.ReportMetric(perSecond(b, flop)/1e9, "GFLOP/s")
 		})
+		// At less than the highest precision, where there are tiles: peak-frac is of theirs.
+		for _, prec := range []gemm.Precision{gemm.High, gemm.Medium} {
+			how := gemm.How{Precision: prec}
+			tiles := func(typ string, f func()) {
+				if hw.Current() != hw.AMX {
+					return
+				}
+				b.Run(fmt.Sprintf("type=%s/precision=%v/shape=%dx%dx%d/hw=amx", typ, prec, s.m, s.n, s.k), func(b *testing.B) {
+					f()
+					peak := gemm.PeakTileFLOPS()
+					for b.Loop() {
+						f()
+					}
+					b.ReportMetric(perSecond(b, flop)/max(peak, gemm.PeakTileFLOPS()), "peak-frac")
+					b.ReportMetric(perSecond(b, flop)/1e9, "GFLOP/s")
+				})
+			}
+			tiles("f32", func() { how.Mul(1, false, false, true, s.m, s.n, s.k, x, s.k, w, s.k, y, s.n) })
+			tiles("bf16", func() { how.MulBF16(1, false, false, s.m, s.n, s.k, x, s.k, half, s.k, y, s.n) })
+		}
 		b.Run(name+"/hw=gonum", func(b *testing.B) {
 			for b.Loop() {
 				gonum.Implementation{}.Sgemm(blas.NoTrans, blas.Trans, s.m, s.n, s.k, 1, x, s.k, w, s.k, 0, y, s.n)

@@ -36,6 +36,9 @@ func (m *Model) generate(ctx context.Context, prompt []int, st *tensor.State, o 
 	if o.MaxTokens < 0 || o.Chunk < 0 {
 		return fmt.Errorf("lm: MaxTokens %d, Chunk %d: want 0 or more", o.MaxTokens, o.Chunk)
 	}
+	if o.Precision > tensor.Medium {
+		return fmt.Errorf("lm: Precision %d: want tensor.Highest, High or Medium", o.Precision)
+	}
 	if o.Chunk == 0 {
 		o.Chunk = 256
 	}
@@ -53,7 +56,7 @@ func (m *Model) generate(ctx context.Context, prompt []int, st *tensor.State, o 
 		return err
 	}
 	var logits *tensor.Tensor
-	s := tensor.NewScope(tensor.Workers(o.Workers))
+	s := tensor.NewScope(tensor.Workers(o.Workers), tensor.MatMulPrecision(o.Precision))
 	for rest := prompt; len(rest) > 0; {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -17,7 +17,7 @@ import (
 func main() {
 	largest := flag.Int("mb", 256, "largest buffer to read, in megabytes")
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: go run ./bench/limits [-mb N]\n\nMeasures float32 multiply-adds and reading, by one core and by all.")
+		fmt.Fprintln(os.Stderr, "usage: go run ./bench/limits [-mb N]\n\nMeasures multiply-adds and reading, by one core and by all.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -31,6 +31,9 @@ func main() {
 			os.Exit(1)
 		}
 		fmt.Fprintf(out, "%v\t%.1f GFLOP/s\t%.1f GFLOP/s\t\n", l, gemm.PeakFLOPS()/1e9, all(cores, gemm.PeakFLOPS)/1e9)
+	}
+	if gemm.PeakTileFLOPS() > 0 {
+		fmt.Fprintf(out, "tiles of bfloat16\t%.1f GFLOP/s\t%.1f GFLOP/s\t\n", gemm.PeakTileFLOPS()/1e9, all(cores, gemm.PeakTileFLOPS)/1e9)
 	}
 	fmt.Fprintf(out, "\t\t\t\nreading\tone core\t%d cores\t\n", cores)
 	for size := 16 << 10; size <= *largest<<20; size *= 4 {

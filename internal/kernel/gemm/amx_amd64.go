@@ -271,3 +271,23 @@ func (p *product) widenRows(dst []float32, j, cols, pc, kb int) {
 		}
 	}
 }
+
+// peakTiles multiplies what stays in the first-level cache and returns the operations; 0 without tiles.
+func peakTiles() float64 {
+	const steps, panels, rounds = 4, 2, 10
+	if !useAMX {
+		return 0
+	}
+	kind := 2 // three products: few loads for each
+	ta, products := amxKinds[kind].a, amxKinds[kind].products
+	s := pool.Get().(*scratch)
+	defer pool.Put(s)
+	sizeA, sizeB := steps*2048*ta, panels*steps*2048
+	buf := s.bufA((sizeA+sizeB+64)/4 + 32*32*panels)
+	clear(buf)
+	a := amxPacked(buf, sizeA+sizeB)
+	for range rounds {
+		amxTiles(&amxConfig, kind, &a[0], &a[sizeA/2], steps, panels, &buf[len(buf)-32*32*panels], 4*32*panels, 0)
+	}
+	return float64(rounds*products*steps*panels) * 4 * 16 * 16 * 32 * 2
+}
