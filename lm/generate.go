@@ -17,6 +17,8 @@ type Options struct {
 	Sampler   *Sampler // nil means greedy; it keeps its random numbers' place from call to call
 	Workers   int      // bound on goroutines; 0 means GOMAXPROCS for prompts and 1 for single tokens
 	Chunk     int      // prompt tokens read at a time, which bounds memory; 0 means 256
+
+	Precision tensor.Precision // of matrix products while the prompt is read; see tensor.MatMulPrecision
 }
 
 // Generate continues prompt, token by token. st is the state of one sequence,
