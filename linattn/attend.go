@@ -175,8 +175,8 @@ func (a *attention) store(ring, rows []float32, w int) {
 
 // Blocks of queries and keys: scores of a block and the keys it reads stay in L1 and L2.
 const (
-	queryBlock = 64
-	keyBlock   = 128
+	queryBlock = 128
+	keyBlock   = 256
 )
 
 // A worker's memory. keys and vals hold one key head's rows, earlier ones
@@ -326,9 +326,13 @@ func (a *attention) softmaxRow(s []float32, p, j0 int, slope float64, rowMax, ro
 		return
 	}
 	s = s[lo:hi]
-	vec.Scale(s, s, a.scale)
-	lean(s, slope, j0+lo, p)
-	m := max(*rowMax, vec.Max(s))
+	scale := a.scale
+	if slope != 0 || scale < 0 {
+		vec.Scale(s, s, scale)
+		lean(s, slope, j0+lo, p)
+		scale = 1
+	}
+	m := max(*rowMax, scale*vec.Max(s))
 	if m > *rowMax {
 		if *rowSum != 0 {
 			f := float32(math.Exp(float64(*rowMax - m)))
@@ -337,7 +341,7 @@ func (a *attention) softmaxRow(s []float32, p, j0 int, slope float64, rowMax, ro
 		}
 		*rowMax = m
 	}
-	*rowSum += vec.ExpSub(s, s, *rowMax)
+	*rowSum += vec.ExpSum(s, s, scale, -*rowMax)
 }
 
 // visible is the range of n keys from j0 on that the query at p sees.
@@ -462,9 +466,9 @@ func (a *attention) headBackward(u int, y, dy, q, k, v, pastK, pastV, lse, dq, d
 					vec.Scale(row, row, a.scale)
 					lean(row, a.slope(h), j0+lo, n+t0+i)
 					vec.ExpSub(row, row, lse[(b*a.H+h)*a.T+t0+i])
-					for j, w := range row {
-						drow[j] = w * (drow[j] - delta[i]) * a.scale
-					}
+					vec.Offset(drow, drow, -delta[i])
+					vec.Mul(drow, drow, row)
+					vec.Scale(drow, drow, a.scale)
 				}
 				gemm.Mul(1, true, true, false, w, a.V, m, p, w, dy[rowsY:], a.H*a.V, dVals[j0*a.V:], a.V)
 				gemm.Mul(1, true, true, false, w, a.D, m, dp, w, q[rowsQ:], a.H*a.D, dKeys[j0*a.D:], a.D)

@@ -123,6 +123,7 @@ func (g *vecGen) neonStream(f func(base int, load func(ptr string, r int), store
 		}
 	}
 	n := g.x("CX")
+	g.last = false
 	g.i("SUBS $4, %s", n)
 	g.i("BLT %s", tail)
 	g.i("PCALIGN $16")
@@ -133,11 +134,15 @@ func (g *vecGen) neonStream(f func(base int, load func(ptr string, r int), store
 	g.p("%s:", tail)
 	g.i("ADDS $4, %s", n)
 	g.i("BEQ %s", done)
+	g.last = true
 	g.p("%s:", one)
 	body("FMOVS", 4)
 	g.i("SUBS $1, %s", n)
 	g.i("BNE %s", one)
 	g.p("%s:", done)
+	if g.after != nil {
+		g.after()
+	}
 	g.i("RET")
 }
 

@@ -920,7 +920,7 @@ func recAMD64(f *file) {
 	consts := &vecConsts{at: map[uint32]int{}}
 	for _, wide := range []bool{true, false} {
 		for _, part := range []bool{false, true} {
-			g := &recGen{vecGen: &vecGen{f, wide, false, consts}, part: part}
+			g := &recGen{vecGen: &vecGen{file: f, wide: wide, consts: consts}, part: part}
 			g.channels()
 			switch {
 			case part && wide:
@@ -941,7 +941,7 @@ func recAMD64(f *file) {
 
 func recARM64(f *file) {
 	consts := &vecConsts{at: map[uint32]int{}}
-	g := &recGen{vecGen: &vecGen{f, false, true, consts}}
+	g := &recGen{vecGen: &vecGen{file: f, neon: true, consts: consts}}
 	g.channels()
 	g.columns(4, 4, 3)
 	g.columns(1, 1, 3)

@@ -9,13 +9,13 @@ func init() {
 	register("internal/kernel/vec/vec_amd64.s", "!purego", func(f *file) {
 		consts := &vecConsts{at: map[uint32]int{}}
 		for _, wide := range []bool{true, false} {
-			(&vecGen{f, wide, false, consts}).all()
+			(&vecGen{file: f, wide: wide, consts: consts}).all()
 		}
 		consts.table(f)
 	})
 	register("internal/kernel/vec/vec_arm64.s", "!purego", func(f *file) {
 		consts := &vecConsts{at: map[uint32]int{}}
-		(&vecGen{f, false, true, consts}).all()
+		(&vecGen{file: f, neon: true, consts: consts}).all()
 		consts.neonTable(f)
 	})
 }
@@ -27,6 +27,8 @@ type vecGen struct {
 	wide   bool // AVX-512
 	neon   bool // NEON; AVX2 if neither
 	consts *vecConsts
+	last   bool   // stream prints its last elements, of less than a vector
+	after  func() // what stream does before it returns
 }
 
 type vecConsts struct {
@@ -388,6 +390,7 @@ func (g *vecGen) stream(f func(base int, load func(ptr string, r int), store fun
 	}
 	loop, tail, done := g.label("loop"), g.label("tail"), g.label("done")
 	lanes := g.bytes() / 4
+	g.last = false
 	g.i("SUBQ $%d, CX", lanes)
 	g.i("JLT %s", tail)
 	g.i("PCALIGN $32")
@@ -402,6 +405,7 @@ func (g *vecGen) stream(f func(base int, load func(ptr string, r int), store fun
 	g.p("%s:", tail)
 	g.i("ADDQ $%d, CX", lanes)
 	g.i("JZ %s", done)
+	g.last = true
 	if g.wide {
 		g.i("MOVL $1, DX")
 		g.i("SHLL CX, DX")
@@ -418,6 +422,9 @@ func (g *vecGen) stream(f func(base int, load func(ptr string, r int), store fun
 			func(r int) { g.i("VMASKMOVPS %s, Y13, (DI)", g.r(r)) })
 	}
 	g.p("%s:", done)
+	if g.after != nil {
+		g.after()
+	}
 	g.i("VZEROUPPER")
 	g.i("RET")
 }
@@ -453,6 +460,7 @@ func (g *vecGen) scalar(name string, body func(load func(ptr string, r int)) (ou
 // all prints every function for one instruction set.
 func (g *vecGen) all() {
 	g.unary("exp", func(int) int { g.exp(0, 1, 2, 3); return 2 })
+	g.expSum()
 	g.unary("sigmoid", func(int) int {
 		g.not(0, 0, signBit)
 		g.exp(0, 1, 2, 3)
@@ -747,6 +755,19 @@ func (g *vecGen) reduce(name string, two bool, step func(acc, x, y int)) {
 	g.r3("VADDPS", 2, 0, 0)
 	g.r3("VADDPS", 3, 1, 1)
 	g.r3("VADDPS", 1, 0, 0)
+	g.sumLanes()
+	g.i("VMOVSS X0, ret+%d(FP)", frame)
+	g.i("VZEROUPPER")
+	g.i("RET")
+}
+
+// sumLanes adds up the lanes of register 0; 1 is scratch.
+func (g *vecGen) sumLanes() {
+	if g.neon {
+		gemmFADDP(g.file, 0, 0, 0)
+		gemmFADDP(g.file, 0, 0, 0)
+		return
+	}
 	if g.wide {
 		g.i("VEXTRACTF64X4 $1, Z0, Y1")
 		g.i("VADDPS Y1, Y0, Y0")
@@ -757,7 +778,46 @@ func (g *vecGen) reduce(name string, two bool, step func(acc, x, y int)) {
 	g.i("VADDPS X1, X0, X0")
 	g.i("VMOVSHDUP X0, X1")
 	g.i("VADDSS X1, X0, X0")
-	g.i("VMOVSS X0, ret+%d(FP)", frame)
-	g.i("VZEROUPPER")
-	g.i("RET")
+}
+
+// expSum prints func expSum(dst, x *float32, a, c float32, n int) float32,
+// dst = e^(a·x + c), whose sum it returns. Registers: the sum 10, c 11, a 12.
+func (g *vecGen) expSum() {
+	g.text("expSum"+g.suffix(), "func expSum"+g.suffix()+"(dst, x *float32, a, c float32, n int) float32", 36)
+	g.arg("dst+0", "DI")
+	g.arg("x+8", "SI")
+	g.argBcast("a+16", 12)
+	g.argBcast("c+20", 11)
+	g.arg("n+24", "CX")
+	g.constants()
+	g.zero(10)
+	g.after = func() {
+		g.move(10, 0)
+		g.sumLanes()
+		if g.neon {
+			g.i("FMOVS F0, ret+32(FP)")
+		} else {
+			g.i("VMOVSS X0, ret+32(FP)")
+		}
+	}
+	g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
+		load("SI", 1)
+		g.move(11, 0)
+		g.r3("VFMADD231PS", 12, 1, 0)
+		g.exp(0, 1, 2, 3)
+		store(2)
+		switch {
+		case !g.last:
+			g.r3("VADDPS", 2, 10, 10)
+		case g.wide:
+			g.i("VADDPS Z2, Z10, K1, Z10")
+		case g.neon: // one element: the other lanes become 0
+			g.i("FMOVS F2, F2")
+			g.r3("VADDPS", 2, 10, 10)
+		default:
+			g.i("VANDPS Y13, Y2, Y2")
+			g.r3("VADDPS", 2, 10, 10)
+		}
+	}, "SI")
+	g.after = nil
 }

@@ -27,11 +27,27 @@ func exp(v float32) float32 {
 }
 
 // ExpSub: dst[i] = e^(x[i]−m); it returns the sum.
-func ExpSub(dst, x []float32, m float32) float32 {
-	Offset(dst, x, -m)
-	Exp(dst, dst)
-	return Sum(dst)
+func ExpSub(dst, x []float32, m float32) float32 { return ExpSum(dst, x, 1, -m) }
+
+// ExpSum: dst[i] = e^(a x[i] + c); it returns the sum.
+func ExpSum(dst, x []float32, a, c float32) (sum float32) {
+	x = x[:len(dst)]
+	if !useAsm {
+		for i, v := range x {
+			dst[i] = a*v + c
+		}
+		expGeneric(dst, dst)
+		return sumGeneric(dst)
+	}
+	for n := min(len(dst), sumPiece); n > 0; n = min(len(dst), sumPiece) {
+		sum += expSumAsm(&dst[0], &x[0], a, c, n)
+		dst, x = dst[n:], x[n:]
+	}
+	return sum
 }
+
+// sumPiece is the elements that ExpSum adds up in one vector: sums of sums round less.
+const sumPiece = 1 << 12
 
 // Log: dst[i] = ln x[i].
 func Log(dst, x []float32) {

@@ -19,6 +19,13 @@ func expAsm(dst, x *float32, n int) {
 	}
 }
 
+func expSumAsm(dst, x *float32, a, c float32, n int) float32 {
+	if useAVX512 {
+		return expSumAVX512(dst, x, a, c, n)
+	}
+	return expSumAVX2(dst, x, a, c, n)
+}
+
 func sigmoidAsm(dst, x *float32, n int) {
 	if useAVX512 {
 		sigmoidAVX512(dst, x, n)
@@ -236,6 +243,12 @@ func fmaAVX512(dst, x, y, z *float32, n int)
 
 //go:noescape
 func fmaAVX2(dst, x, y, z *float32, n int)
+
+//go:noescape
+func expSumAVX512(dst, x *float32, a, c float32, n int) float32
+
+//go:noescape
+func expSumAVX2(dst, x *float32, a, c float32, n int) float32
 
 //go:noescape
 func mulAddAVX512(dst, x, y *float32, n int)

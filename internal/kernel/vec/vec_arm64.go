@@ -12,6 +12,8 @@ func init() {
 
 func expAsm(dst, x *float32, n int) { expNEON(dst, x, n) }
 
+func expSumAsm(dst, x *float32, a, c float32, n int) float32 { return expSumNEON(dst, x, a, c, n) }
+
 func sigmoidAsm(dst, x *float32, n int) { sigmoidNEON(dst, x, n) }
 
 func siluAsm(dst, x *float32, n int) { siluNEON(dst, x, n) }
@@ -88,6 +90,9 @@ func relu2NEON(dst, x *float32, n int)
 
 //go:noescape
 func fmaNEON(dst, x, y, z *float32, n int)
+
+//go:noescape
+func expSumNEON(dst, x *float32, a, c float32, n int) float32
 
 //go:noescape
 func mulAddNEON(dst, x, y *float32, n int)

@@ -4,7 +4,10 @@ package vec
 
 const useAsm = false
 
-func expAsm(dst, x *float32, n int)               { panic("vec: no assembly") }
+func expAsm(dst, x *float32, n int) { panic("vec: no assembly") }
+func expSumAsm(dst, x *float32, a, c float32, n int) float32 {
+	panic("vec: no assembly")
+}
 func sigmoidAsm(dst, x *float32, n int)           { panic("vec: no assembly") }
 func siluAsm(dst, x *float32, n int)              { panic("vec: no assembly") }
 func softplusAsm(dst, x *float32, n int)          { panic("vec: no assembly") }

@@ -228,6 +228,33 @@ func TestReductions(t *testing.T) {
 	})
 }
 
+// Each e^(a·x+c), and the sum, of any length; what is around it stays.
+func TestExpSum(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		for _, n := range []int{0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 33, 100, sumPiece - 1, sumPiece + 5} {
+			const a, c = 0.125, -1.5
+			dst, check := guarded(n, n%3)
+			x := make([]float32, n)
+			sum := 0.0
+			for i := range x {
+				x[i] = float32(math.Sin(float64(i))) * 40
+			}
+			got := ExpSum(dst, x, a, c)
+			check(t)
+			for i, v := range x {
+				want := math.Exp(a*float64(v) + c)
+				sum += want
+				if math.Abs(float64(dst[i])-want) > 6e-7*want {
+					t.Fatalf("element %d of %d: %v, want %v", i, n, dst[i], want)
+				}
+			}
+			if math.Abs(float64(got)-sum) > 4e-7*sum {
+				t.Errorf("sum of %d: %v, want %v", n, got, sum)
+			}
+		}
+	})
+}
+
 // Gradients against differences of the functions in float64.
 func TestGradients(t *testing.T) {
 	x := []float32{-30, -3, -1, -0.1, 0, 0.2, 1, 2.5, 20}
