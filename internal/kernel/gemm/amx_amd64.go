@@ -113,41 +113,84 @@ func amxPacked(buf []float32, bytes int) []uint16 {
 
 const amxStep = 2048 / 2 // numbers in a step of one term
 
-// tiles computes its part of C. An infinite number is no sum of finite terms: it makes
-// NaN of all that it meets. Where there is a NaN, float32 arithmetic decides
-// what should be there, at the highest precision and unless C was added to.
-func (p *product) tiles(i0, i1, j0, j1 int) {
-	kind := p.amxKind()
-	ta, tb := amxKinds[kind].a, amxKinds[kind].b
-	kc := (p.k + amxKC*2/(ta+1) - 1) / (amxKC * 2 / (ta + 1)) // blocks of k, of one size
+// A tilePlan is how a product goes through tiles.
+type tilePlan struct {
+	kind   int // index of amxKinds
+	ta, tb int // terms
+	kc     int // block of k
+	steps  int // of all of k
+}
+
+func (p *product) tilePlan() tilePlan {
+	t := tilePlan{kind: p.amxKind(), steps: (p.k + 31) / 32}
+	t.ta, t.tb = amxKinds[t.kind].a, amxKinds[t.kind].b
 	unit := 32
 	if p.form == formQuant {
 		unit = max(unit, quants[p.quant].block)
 	}
-	kc = ((p.k+kc-1)/kc + unit - 1) / unit * unit
-	steps := (p.k + 31) / 32 // of the last block of k fewer than kc/32
-	nb := min((j1-j0+31)/32*32, max(32, amxBytes/(64*tb*steps)/32*32), 512)
-	rows32 := (min(amxMC, i1-i0) + 31) / 32
+	most := amxKC * 2 / (t.ta + 1)
+	blocks := (p.k + most - 1) / most // of one size
+	t.kc = ((p.k+blocks-1)/blocks + unit - 1) / unit * unit
+	return t
+}
+
+// numbersA is the size of rows packed, of all of k.
+func (t *tilePlan) numbersA(rows int) int { return (rows + 31) / 32 * t.steps * amxStep * t.ta }
+
+// tileGrain is grain for tiles: the packed A of up to amxMC rows serves all columns.
+func (p *product) tileGrain() (rows, cols int, byRow bool) { return amxMC / 2, 32, p.m > amxMC }
+
+// packShared packs all of A, for pieces of columns to share.
+func (p *product) packShared(workers int) *scratch {
+	t := p.tilePlan()
+	s := pool.Get().(*scratch)
+	n := t.numbersA(p.m)
+	packed := amxPacked(s.bufA(n/2+16), 2*n)
+	hw.Parallel(workers, (p.m+31)/32, func(i int) { t.packA(p, packed, 0, p.m, 32*i, min(32*i+32, p.m)) })
+	p.shared = packed
+	return s
+}
+
+// packA packs rows lo to hi (lo a multiple of 32) of mb rows of A from row ic on.
+func (t *tilePlan) packA(p *product, dst []uint16, ic, mb, lo, hi int) {
+	panels := (mb + 31) / 32
+	for pc := 0; pc < p.k; pc += t.kc {
+		kb := min(t.kc, p.k-pc)
+		n := (kb + 31) / 32
+		for i := lo; i < hi; i += 16 {
+			d := dst[((pc/32)*panels+i/32*n)*amxStep*t.ta+i%32*32:]
+			p.packRowsA(d, ic+i, min(16, hi-i), pc, kb, n, t.ta)
+		}
+	}
+}
+
+// tiles computes its part of C. An infinite number is no sum of finite terms: it makes
+// NaN of all that it meets. Where there is a NaN, float32 arithmetic decides
+// what should be there, at the highest precision and unless C was added to.
+func (p *product) tiles(i0, i1, j0, j1 int) {
+	t := p.tilePlan()
+	kind, ta, tb, kc := t.kind, t.ta, t.tb, t.kc
+	nb := min((j1-j0+31)/32*32, max(32, amxBytes/(64*tb*t.steps)/32*32), 512)
 
 	s := pool.Get().(*scratch)
 	defer pool.Put(s)
-	sizeA, sizeB := rows32*steps*2048*ta, nb/32*(kc/32)*2048*tb
-	at := packTiles{p: p, a: amxPacked(s.bufA((sizeA+64)/4), sizeA)}
+	a := p.shared
+	if a == nil {
+		n := t.numbersA(min(amxMC, i1-i0))
+		a = amxPacked(s.bufA(n/2+16), 2*n)
+	}
+	sizeB := nb / 32 * (kc / 32) * 2048 * tb
 	rest := 32*nb + 16*kc + pad // floats: sums of an edge, widened rows
 	buf := s.bufB((sizeB+64)/4 + rest)
-	at.b = amxPacked(buf, sizeB)
+	b := amxPacked(buf, sizeB)
 	buf = buf[len(buf)-rest:]
 	sums, wide := buf[:32*nb], buf[32*nb:]
 
 	for ic := i0; ic < i1; ic += amxMC {
 		mb := min(amxMC, i1-ic)
-		for pc := 0; pc < p.k; pc += kc {
-			kb := min(kc, p.k-pc)
-			n := (kb + 31) / 32
-			for i := 0; i < mb; i += 16 {
-				dst := at.a[((pc/32)*rows32+i/32*n)*amxStep*ta+i%32*32:]
-				at.packA(dst, ic+i, min(16, mb-i), pc, kb, n, ta)
-			}
+		rows32 := (mb + 31) / 32
+		if p.shared == nil {
+			t.packA(p, a, ic, mb, 0, mb)
 		}
 		for j := j0; j < j1; j += nb {
 			cols := min(nb, j1-j)
@@ -155,17 +198,17 @@ func (p *product) tiles(i0, i1, j0, j1 int) {
 				kb := min(kc, p.k-pc)
 				n := (kb + 31) / 32
 				for c := 0; c < cols; c += 16 {
-					at.packB(at.b[c/32*n*amxStep*tb+c%32*32:], wide, j+c, min(16, cols-c), pc, kb, n, tb)
+					p.packColumnsB(b[c/32*n*amxStep*tb+c%32*32:], wide, j+c, min(16, cols-c), pc, kb, n, tb)
 				}
 				load := flag(p.acc || pc > 0)
 				for i := 0; i < mb; i += 32 {
-					a := &at.a[((pc/32)*rows32+i/32*n)*amxStep*ta]
+					a := &a[((pc/32)*rows32+i/32*n)*amxStep*ta]
 					whole := cols / 32
 					if mb-i < 32 {
 						whole = 0
 					}
 					if whole > 0 {
-						amxTiles(&amxConfig, kind, a, &at.b[0], n, whole, &p.c[(ic+i)*p.ldc+j], 4*p.ldc, load)
+						amxTiles(&amxConfig, kind, a, &b[0], n, whole, &p.c[(ic+i)*p.ldc+j], 4*p.ldc, load)
 					}
 					if 32*whole == cols {
 						continue
@@ -178,7 +221,7 @@ func (p *product) tiles(i0, i1, j0, j1 int) {
 							copy(sums[r*width:], c[r*p.ldc:][:cols-at0])
 						}
 					}
-					amxTiles(&amxConfig, kind, a, &at.b[whole*n*amxStep*tb], n, width/32, &sums[0], 4*width, load)
+					amxTiles(&amxConfig, kind, a, &b[whole*n*amxStep*tb], n, width/32, &sums[0], 4*width, load)
 					for r := range rows {
 						copy(c[r*p.ldc:][:cols-at0], sums[r*width:])
 					}
@@ -208,15 +251,8 @@ func (p *product) mendNaN(i0, i1, j0, j1 int) {
 	}
 }
 
-// packTiles holds the packed operands of one call of tiles.
-type packTiles struct {
-	p    *product
-	a, b []uint16
-}
-
-// packA packs rows (1…16) rows of A from row i, terms pc to pc+kb, in n steps.
-func (t *packTiles) packA(dst []uint16, i, rows, pc, kb, n, terms int) {
-	p := t.p
+// packRowsA packs rows (1…16) rows of A from row i, terms pc to pc+kb, in n steps.
+func (p *product) packRowsA(dst []uint16, i, rows, pc, kb, n, terms int) {
 	src := p.a[i*p.ars+pc*p.acs:]
 	if p.acs == 1 {
 		amxRows(&dst[0], &src[0], 4*p.ars, rows, n, kb-32*(n-1), terms)
@@ -226,9 +262,8 @@ func (t *packTiles) packA(dst []uint16, i, rows, pc, kb, n, terms int) {
 	transTiles(dst, n, terms)
 }
 
-// packB packs cols (1…16) columns of B from column j; wide has room for 16 rows of kb floats.
-func (t *packTiles) packB(dst []uint16, wide []float32, j, cols, pc, kb, n, terms int) {
-	p := t.p
+// packColumnsB packs cols (1…16) columns of B from column j; wide has room for 16 rows of kb floats.
+func (p *product) packColumnsB(dst []uint16, wide []float32, j, cols, pc, kb, n, terms int) {
 	tail := kb - 32*(n-1)
 	switch p.form {
 	case formRows:

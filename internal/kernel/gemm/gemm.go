@@ -98,6 +98,7 @@ type product struct {
 	acc      bool
 	prec     Precision
 	after    After
+	shared   []uint16 // all of A packed for tiles, where several pieces need it
 }
 
 // Mul computes C = A·B, or C += A·B with acc. C is m×n, A is m×k (stored k×m with
@@ -244,11 +245,10 @@ func (p *product) split(workers, count int) (pieces int, byRow bool) {
 	if workers == 1 {
 		return 1, false
 	}
-	// Cutting rows packs all of B in every piece, cutting columns all of A.
-	byRow = p.m >= p.n
-	units := (p.n + blk.nr - 1) / blk.nr
+	rows, cols, byRow := p.grain()
+	units := (p.n + cols - 1) / cols
 	if byRow {
-		units = (p.m + blk.mr - 1) / blk.mr
+		units = (p.m + rows - 1) / rows
 	}
 	pieces = hw.Tasks(workers, units, p.ns()/float64(units))
 	if count > 1 {
@@ -257,14 +257,24 @@ func (p *product) split(workers, count int) (pieces int, byRow bool) {
 	return pieces, byRow
 }
 
+// grain is what C is cut into, and whether by rows. Cutting rows packs all of B in
+// every piece, cutting columns all of A.
+func (p *product) grain() (rows, cols int, byRow bool) {
+	if p.path() == pathTiles {
+		return p.tileGrain()
+	}
+	return blk.mr, blk.nr, p.m >= p.n
+}
+
 func (p *product) piece(t, pieces int, byRow bool) {
+	rows, cols, _ := p.grain()
 	if byRow {
-		lo, hi := hw.Range(t, pieces, (p.m+blk.mr-1)/blk.mr)
-		p.part(lo*blk.mr, min(hi*blk.mr, p.m), 0, p.n)
+		lo, hi := hw.Range(t, pieces, (p.m+rows-1)/rows)
+		p.part(lo*rows, min(hi*rows, p.m), 0, p.n)
 		return
 	}
-	lo, hi := hw.Range(t, pieces, (p.n+blk.nr-1)/blk.nr)
-	p.part(0, p.m, lo*blk.nr, min(hi*blk.nr, p.n))
+	lo, hi := hw.Range(t, pieces, (p.n+cols-1)/cols)
+	p.part(0, p.m, lo*cols, min(hi*cols, p.n))
 }
 
 func (p *product) run(workers int) {
@@ -278,6 +288,10 @@ func (p *product) run(workers int) {
 		return
 	}
 	q := *p
+	if !byRow && q.path() == pathTiles {
+		s := q.packShared(workers)
+		defer pool.Put(s)
+	}
 	hw.Parallel(workers, pieces, func(t int) { q.piece(t, pieces, byRow) })
 }
 
