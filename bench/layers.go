@@ -33,6 +33,12 @@ var Kinds = []Kind{
 	{Name: "rwkv5", New: func(d int) (nn.Layer, error) { return rwkv.NewTimeMix5(rwkv.Config56{DModel: d}) }},
 	{Name: "rwkv6", New: func(d int) (nn.Layer, error) { return rwkv.NewTimeMix6(rwkv.Config56{DModel: d}) }},
 	{Name: "rwkv7", New: func(d int) (nn.Layer, error) { return rwkv.NewTimeMix7(rwkv.Config7{DModel: d}) }},
+	{Name: "rwkvq6", New: func(d int) (nn.Layer, error) {
+		return rwkv.NewTimeMixQ6(rwkv.ConfigConverted{DModel: d, HeadDim: 64})
+	}},
+	{Name: "rwkvq7", New: func(d int) (nn.Layer, error) {
+		return rwkv.NewTimeMixQ7(rwkv.ConfigConverted{DModel: d, HeadDim: 64})
+	}},
 	{Name: "linear", New: func(d int) (nn.Layer, error) {
 		return linattn.NewLinearAttention(linattn.LinearAttentionConfig{DModel: d})
 	}},

@@ -21,7 +21,7 @@ func DeltaRule(q, k, v, beta, logDecay *tensor.Tensor, st *tensor.Part) *tensor.
 	tensor.Check(op, "v", v, -1, -1, -1, -1)
 	B, T, H := v.Dim(0), v.Dim(1), v.Dim(2)
 	tensor.Check(op, "beta", beta, B, T, H)
-	q, k = repeatHeads(tensor.L2NormRsqrt(q, l2Eps), H), repeatHeads(tensor.L2NormRsqrt(k, l2Eps), H)
+	q, k = nn.RepeatHeads(tensor.L2NormRsqrt(q, l2Eps), H), nn.RepeatHeads(tensor.L2NormRsqrt(k, l2Eps), H)
 	return delta(q, k, v, beta, logDecay, st)
 }
 

@@ -73,7 +73,7 @@ func (l *DeltaProduct) Params() nn.Params {
 func (l *DeltaProduct) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	B, T, n, H := x.Dim(0), x.Dim(1), l.steps, l.vHeads
 	q, k, v := l.project(x, st, true)
-	q = repeatHeads(q.Reshape(B, T, 1, H*l.keyDim), n).Reshape(B, T*n, H, l.keyDim)
+	q = nn.RepeatHeads(q.Reshape(B, T, 1, H*l.keyDim), n).Reshape(B, T*n, H, l.keyDim)
 	k, v = k.Reshape(B, T*n, H, l.keyDim), v.Reshape(B, T*n, H, l.valDim)
 	beta := learningRate(l.B, x, l.neg).Reshape(B, T*n, H)
 	var g *tensor.Tensor

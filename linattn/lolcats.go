@@ -95,8 +95,8 @@ func (l *LoLCATs) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	st.Check(l.kind, B)
 	q, k, v := l.attn.project(x, st)
 	// Row i of keys and values is token i − Window, counted from this call's first.
-	keys := repeatHeads(l.withPast(k, st.Part(1)), H)
-	values := repeatHeads(l.withPast(withOne(v), st.Part(2)), H)
+	keys := nn.RepeatHeads(l.withPast(k, st.Part(1)), H)
+	values := nn.RepeatHeads(l.withPast(withOne(v), st.Part(2)), H)
 	near := windowSums(q, keys, values, l.window)
 	far := scan.Matrix(scan.MatrixInput{
 		Q: l.feature(q, l.MapQ), K: l.feature(keys.Narrow(1, 0, T), l.MapK), V: values.Narrow(1, 0, T),

@@ -81,18 +81,25 @@ func (m *TimeMix6) Params() nn.Params {
 func (m *TimeMix6) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	tensor.Check("rwkv.TimeMix6", "x", x, -1, -1, m.cfg.DModel)
 	st.Check(m.kind, x.Dim(0))
-	B, T, N, R := x.Dim(0), x.Dim(1), m.cfg.HeadDim, m.cfg.MixRank
+	B, T, N := x.Dim(0), x.Dim(1), m.cfg.HeadDim
 	dx := tensor.Sub(nn.TokenShift(x, st.Part(0)), x)
-	low := tensor.Tanh(tensor.MatMul(tensor.MulAdd(dx, m.MaaX, x), m.MaaW1))
-	var in [5]*tensor.Tensor
-	for i := range in {
-		by := tensor.Add(tensor.MatMul(low.Narrow(-1, i*R, (i+1)*R), m.maaW2[i]), m.Maa[i])
-		in[i] = tensor.MulAdd(dx, by, x)
-	}
+	in := lowRankShift(x, dx, m.MaaX, m.MaaW1, &m.maaW2, &m.Maa)
 	xw, xk, xv, xr, xg := in[0], in[1], in[2], in[3], in[4]
 	decay := tensor.Add(tensor.MatMul(tensor.Tanh(tensor.MatMul(xw, m.DecayW1)), m.DecayW2), m.Decay)
 	logDecay := tensor.Neg(tensor.Exp(decay)).Reshape(B, T, m.cfg.DModel/N, N)
 	return m.mix(xr, xk, xv, xg, logDecay, m.First, st)
+}
+
+// lowRankShift is x + dx (μ_i + tanh((x + dx μ_x) w1)_i w2_i), version 6's shift
+// by amounts that depend on the token.
+func lowRankShift(x, dx, muX, w1 *tensor.Tensor, w2, mu *[5]*tensor.Tensor) (in [5]*tensor.Tensor) {
+	low := tensor.Tanh(tensor.MatMul(tensor.MulAdd(dx, muX, x), w1))
+	R := low.Dim(-1) / len(in)
+	for i := range in {
+		by := tensor.Add(tensor.MatMul(low.Narrow(-1, i*R, (i+1)*R), w2[i]), mu[i])
+		in[i] = tensor.MulAdd(dx, by, x)
+	}
+	return in
 }
 
 // ChannelMix6 is RWKV-6's channel mixing, y = σ(W_r x_r) ⊙ W_v max(W_k x_k, 0)²
