@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/kernel/vec"
 	"github.com/subquad/subquad/tensor"
 )
 
@@ -90,28 +91,70 @@ func (r *rope) parallel(workers, tasks int, dst, src rows, sign float64, add boo
 	})
 }
 
-const ropeBlock = 64 // pairs whose sines are shared by the heads of a token
+// ropeBlock pairs share their sines among the heads of a token.
+const ropeBlock = 64
+
+// ropeStride is the distance of positions whose sines are computed; those
+// between follow by the addition theorem in float64, so that they depend on the position alone.
+const ropeStride = 32
+
+// angles are the sines of a block of pairs at one position.
+type angles struct{ sin, cos [ropeBlock]float64 }
+
+func (a *angles) set(position float64, freq []float64) {
+	for k, f := range freq {
+		a.sin[k], a.cos[k] = math.Sincos(position * f)
+	}
+}
 
 // turn takes tokens lo to hi, of all sequences one after the other.
 func (r *rope) turn(lo, hi int, dst, src rows, sign float64, add bool) {
 	var freq [ropeBlock]float64
-	var cos, sin [ropeBlock]float32
+	var far angles                        // at the last multiple of ropeStride
+	var near [ropeStride]angles           // at 0 … ropeStride−1, as they are needed
+	var sin, cos, back [ropeBlock]float32 // back is −sin
 	for first := 0; first < r.D/2; first += ropeBlock {
 		n := min(ropeBlock, r.D/2-first)
 		for k := range n {
 			freq[k] = sign * r.frequency(first+k)
 		}
+		at, have := math.NaN(), uint32(0)
 		for i := lo; i < hi; i++ {
 			p := r.position(i)
+			base := math.Floor(p/ropeStride) * ropeStride
+			if base != at {
+				at = base
+				far.set(base, freq[:n])
+			}
+			step := int(p - base)
+			if have>>step&1 == 0 {
+				have |= 1 << step
+				near[step].set(float64(step), freq[:n])
+			}
+			b := &near[step]
 			for k := range n {
-				s, c := math.Sincos(p * freq[k])
-				sin[k], cos[k] = float32(s), float32(c)
+				s := far.sin[k]*b.cos[k] + far.cos[k]*b.sin[k]
+				sin[k], back[k] = float32(s), float32(-s)
+				cos[k] = float32(far.cos[k]*b.cos[k] - far.sin[k]*b.sin[k])
 			}
 			for h := range r.H {
 				from, to := src.head(i/r.T, i%r.T, h), dst.head(i/r.T, i%r.T, h)
+				if !r.interleaved {
+					x, y := from[first:first+n], from[r.D/2+first:][:n]
+					u, v := to[first:first+n], to[r.D/2+first:][:n]
+					if !add {
+						clear(u)
+						clear(v)
+					}
+					vec.MulAdd(u, x, cos[:n])
+					vec.MulAdd(u, y, back[:n])
+					vec.MulAdd(v, x, sin[:n])
+					vec.MulAdd(v, y, cos[:n])
+					continue
+				}
 				for k := range n {
 					a, b := r.pair(first + k)
-					u := from[a]*cos[k] - from[b]*sin[k]
+					u := from[a]*cos[k] + from[b]*back[k]
 					v := from[a]*sin[k] + from[b]*cos[k]
 					if add {
 						to[a] += u
