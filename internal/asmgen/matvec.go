@@ -370,9 +370,10 @@ func (g *matvecGen) q4K() {
 	g.i("PCALIGN $32")
 	g.p("%s:", loop)
 	g.ahead(size)
-	// Eight scales and eight minima of six bits: the lower four whole, the upper in pieces.
-	const six, four, two = 0x3f3f3f3f, 0x0f0f0f0f, 0x03030303
-	g.unpackScales(six, four, two)
+	g.scales4K(4)
+	g.i("VMOVUPS Y4, (R13)")
+	g.i("VMOVUPS (R11), Y6")
+	g.i("VFNMADD231PS Y6, Y5, Y2")
 	for q := range 4 {
 		lo, hi := 10, 12
 		for at := 0; at < 32; at += g.bytes() / 4 {
@@ -400,9 +401,10 @@ func (g *matvecGen) q4K() {
 	g.close(label, 2)
 }
 
-// unpackScales leaves the scales of a Q4_K block at R13, and takes the minima's part off Y2.
-func (g *matvecGen) unpackScales(six, four, two int) {
-	// Each of the two: 64 bits in BP's place, R14 and SI are Go's.
+// scales4K leaves the scales of a Q4_K block in Y register to, its minima in the
+// next: eight each of six bits, the lower four whole, the upper in pieces.
+func (g *matvecGen) scales4K(to int) {
+	const six, four, two = 0x3f3f3f3f, 0x0f0f0f0f, 0x03030303
 	for i := range 2 { // scales, minima
 		g.i("MOVL %d(R9), AX", 4+4*i)
 		g.i("MOVL 12(R9), SI")
@@ -418,76 +420,31 @@ func (g *matvecGen) unpackScales(six, four, two int) {
 		g.i("SHLQ $32, SI")
 		g.i("ANDL $%d, AX", six)
 		g.i("ORQ SI, AX")
-		g.i("VMOVQ AX, X%d", 4+i)
-		g.i("VPMOVZXBD X%d, Y%d", 4+i, 4+i)
-		g.i("VCVTDQ2PS Y%d, Y%d", 4+i, 4+i)
-		g.i("VBROADCASTSS %s, Y6", g.half(2*i))
-		g.i("VMULPS Y6, Y%d, Y%d", 4+i, 4+i)
+		g.i("VMOVQ AX, X%d", to+i)
+		g.i("VPMOVZXBD X%d, Y%d", to+i, to+i)
+		g.i("VCVTDQ2PS Y%d, Y%d", to+i, to+i)
+		g.i("VBROADCASTSS %s, Y11", g.half(2*i))
+		g.i("VMULPS Y11, Y%d, Y%d", to+i, to+i)
 	}
-	g.i("VMOVUPS Y4, (R13)")
-	g.i("VMOVUPS (R11), Y6")
-	g.i("VFNMADD231PS Y6, Y5, Y2")
 }
 
 func (g *matvecGen) q6K() {
 	const size = 210
 	label := g.open("Q6K")
 	g.i("MOVQ tmp+64(FP), R13")
-	if g.wide {
-		g.nibbles(1) // less 32
-		g.i("VMOVUPS matvecNibbles<>+136(SB), Z20")
-	} else {
-		g.masks()
-		g.i("VBROADCASTSS matvecNibbles<>+132(SB), Y13") // −8
-		g.i("VADDPS Y13, Y13, Y13")
-		g.i("VADDPS Y13, Y13, Y13")
-	}
+	g.setup6K()
 	g.row(label, 4)
 	loop := g.label("block")
 	g.i("PCALIGN $32")
 	g.p("%s:", loop)
 	g.ahead(size)
-	g.i("VBROADCASTSS %s, %s", g.half(208), g.r(6))
-	for at := 0; at < 16; at += g.bytes() / 4 {
-		g.widen("S", fmt.Sprintf("%d(R9)", 192+at), 7)
-		g.toFloat(7)
-		g.r3("VMULPS", 6, 7, 7)
-		g.i("VMOVUPS %s, %d(R13)", g.r(7), 4*at)
-	}
+	g.scales6K(6, 7)
 	for h := range 2 {
 		for at := 0; at < 32; at += g.bytes() / 4 {
-			g.widen("Z", fmt.Sprintf("%d(R9)", 128+32*h+at), 4)
-			g.widen("Z", fmt.Sprintf("%d(R9)", 64*h+at), 5)
-			g.widen("Z", fmt.Sprintf("%d(R9)", 64*h+32+at), 6)
-			for i := range 4 {
-				ql, v, hi := 5+i%2, 8, 9
-				if g.wide {
-					v, hi = 8+2*i, 9+2*i
-					if i >= 2 {
-						g.i("VPSRLD $4, Z%d, Z%d", ql, ql)
-					}
-					if i > 0 {
-						g.i("VPSRLD $2, Z4, Z4")
-					}
-					g.i("VPERMPS Z31, Z%d, Z%d", ql, v)
-					g.i("VPERMPS Z20, Z4, Z%d", hi)
-					g.r3("VADDPS", hi, v, v)
-				} else {
-					if i < 2 {
-						g.mask(15, ql, v)
-						g.i("VPSLLD $%d, Y4, Y%d", 4-2*i, hi)
-					} else {
-						g.i("VPSRLD $4, Y%d, Y%d", ql, v)
-						g.i("VPSRLD $%d, Y4, Y%d", 2*i-4, hi)
-					}
-					g.mask(48, hi, hi)
-					g.r3("VPOR", hi, v, v)
-					g.toFloat(v)
-					g.r3("VADDPS", 13, v, v)
-				}
+			g.sixes(h, at, 4, func(i, v int) {
 				g.product(true, fmt.Sprintf("%d(BX)", 512*h+128*i+4*at), v, v)
 				g.scaled(fmt.Sprintf("%d(R13)", 32*h+8*i+at/16*4), v, i)
-			}
+			})
 		}
 	}
 	g.i("ADDQ $%d, R9", size)
@@ -495,6 +452,229 @@ func (g *matvecGen) q6K() {
 	g.i("DECQ CX")
 	g.i("JNE %s", loop)
 	g.close(label, 4)
+}
+
+func (g *matvecGen) setup6K() {
+	if g.wide {
+		g.nibbles(1) // less 32
+		g.i("VMOVUPS matvecNibbles<>+136(SB), Z20")
+	} else {
+		g.masks()
+		g.i("VBROADCASTSS matvecNibbles<>+200(SB), Y13") // −32
+	}
+}
+
+// scales6K leaves the sixteen scales of a Q6_K block at R13.
+func (g *matvecGen) scales6K(d, t int) {
+	g.i("VBROADCASTSS %s, %s", g.half(208), g.r(d))
+	for at := 0; at < 16; at += g.bytes() / 4 {
+		g.widen("S", fmt.Sprintf("%d(R9)", 192+at), t)
+		g.toFloat(t)
+		g.r3("VMULPS", d, t, t)
+		g.i("VMOVUPS %s, %d(R13)", g.r(t), 4*at)
+	}
+}
+
+// sixes hands over the four vectors of a Q6_K block that begin at number 128h +
+// 32i + at. It uses the registers from in on, three of AVX2's and 8, 9.
+func (g *matvecGen) sixes(h, at, in int, f func(i, v int)) {
+	if g.wide {
+		in = 24
+	}
+	g.widen("Z", fmt.Sprintf("%d(R9)", 128+32*h+at), in)
+	g.widen("Z", fmt.Sprintf("%d(R9)", 64*h+at), in+1)
+	g.widen("Z", fmt.Sprintf("%d(R9)", 64*h+32+at), in+2)
+	for i := range 4 {
+		ql, v, hi := in+1+i%2, 8, 9
+		if g.wide {
+			v, hi = 8+i%2*2, 9+i%2*2
+			if i >= 2 {
+				g.i("VPSRLD $4, Z%d, Z%d", ql, ql)
+			}
+			if i > 0 {
+				g.i("VPSRLD $2, Z%d, Z%d", in, in)
+			}
+			g.i("VPERMPS Z31, Z%d, Z%d", ql, v)
+			g.i("VPERMPS Z20, Z%d, Z%d", in, hi)
+			g.r3("VADDPS", hi, v, v)
+		} else {
+			if i < 2 {
+				g.mask(15, ql, v)
+				g.i("VPSLLD $%d, Y%d, Y%d", 4-2*i, in, hi)
+			} else {
+				g.i("VPSRLD $4, Y%d, Y%d", ql, v)
+				g.i("VPSRLD $%d, Y%d, Y%d", 2*i-4, in, hi)
+			}
+			g.mask(48, hi, hi)
+			g.r3("VPOR", hi, v, v)
+			g.toFloat(v)
+			g.r3("VADDPS", 13, v, v)
+		}
+		f(i, v)
+	}
+}
+
+// manyGen prints the products of a matrix and nx vectors: as matvecGen, with each
+// weight widened and scaled once for all vectors, which lie vector register by
+// vector register side by side.
+type manyGen struct {
+	*matvecGen
+	nx int
+}
+
+// each adds v times the at-th vector register of each x to the sums of its parity.
+func (g *manyGen) each(at, v int) {
+	for i := range g.nx {
+		g.i("VFMADD231PS %d(BX), %s, %s", (at*g.nx+i)*g.bytes(), g.r(v), g.r(at%2*g.nx+i))
+	}
+}
+
+// rows prints a kernel: block, of size bytes and vecs vector registers of
+// weights, hands them to each.
+func (g *manyGen) rows(kind string, size, vecs int, setup, block func()) {
+	name := fmt.Sprintf("matmat%s%d%s", kind, g.nx, g.suffix())
+	g.text(name, "func "+name+"(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)", 72)
+	g.i("MOVQ rows+0(FP), R12")
+	g.i("MOVQ w+16(FP), R8")
+	g.i("MOVQ y+40(FP), DI")
+	g.i("MOVQ half+56(FP), R10")
+	g.i("MOVQ tmp+64(FP), R13")
+	setup()
+	row, loop := g.label("row"), g.label("block")
+	g.row(row, 2*g.nx)
+	g.i("PCALIGN $32")
+	g.p("%s:", loop)
+	g.ahead(size)
+	block()
+	g.i("ADDQ $%d, R9", size)
+	g.i("ADDQ $%d, BX", vecs*g.nx*g.bytes())
+	g.i("DECQ CX")
+	g.i("JNE %s", loop)
+	g.i("MOVQ DI, SI")
+	g.i("MOVQ ldy+48(FP), AX")
+	for i := range g.nx {
+		g.r3("VADDPS", g.nx+i, i, 8)
+		if g.wide {
+			g.i("VEXTRACTF64X4 $1, Z8, Y9")
+			g.i("VADDPS Y9, Y8, Y8")
+		}
+		g.i("VEXTRACTF128 $1, Y8, X9")
+		g.i("VADDPS X9, X8, X8")
+		g.i("VPERMILPS $0x4e, X8, X9")
+		g.i("VADDPS X9, X8, X8")
+		g.i("VPERMILPS $0xb1, X8, X9")
+		g.i("VADDPS X9, X8, X8")
+		g.i("VMOVSS X8, (SI)")
+		g.i("LEAQ (SI)(AX*4), SI")
+	}
+	g.i("ADDQ $4, DI")
+	g.i("ADDQ ldw+24(FP), R8")
+	g.i("DECQ R12")
+	g.i("JNE %s", row)
+	g.i("VZEROUPPER")
+	g.i("RET")
+}
+
+// spread: d = the number at mem in every lane.
+func (g *manyGen) spread(mem string, d int) { g.i("VBROADCASTSS %s, %s", mem, g.r(d)) }
+
+func (g *manyGen) plain(kind string) {
+	size := g.bytes()
+	if kind != "F32" {
+		size /= 2
+	}
+	g.rows(kind, 2*size, 2, func() {}, func() {
+		for at := range 2 {
+			gemmWiden(g.file, kind, fmt.Sprintf("%d(R9)", at*size), g.r(8+at), "")
+			g.each(at, 8+at)
+		}
+	})
+}
+
+func (g *manyGen) q80() {
+	lanes := g.bytes() / 4
+	g.rows("Q80", 34, 32/lanes, func() {}, func() {
+		g.spread(g.half(0), 12)
+		for at := range 32 / lanes {
+			g.widen("S", fmt.Sprintf("%d(R9)", 2+at*lanes), 8+at%2)
+			g.toFloat(8 + at%2)
+			g.r3("VMULPS", 12, 8+at%2, 8+at%2)
+			g.each(at, 8+at%2)
+		}
+	})
+}
+
+func (g *manyGen) q40() {
+	lanes := g.bytes() / 4
+	g.rows("Q40", 18, 32/lanes, func() {
+		g.nibbles(0)
+		g.spread("matvecNibbles<>+132(SB)", 13)
+	}, func() {
+		g.spread(g.half(0), 12)
+		g.r3("VMULPS", 13, 12, 11) // −8 d
+		for at := range 16 / lanes {
+			g.widen("Z", fmt.Sprintf("%d(R9)", 2+at*lanes), 8)
+			g.i("VPSRLD $4, %s, %s", g.r(8), g.r(9))
+			g.both(8, 9)
+			for i := range 2 {
+				g.i("VFMADD213PS %s, %s, %s", g.r(11), g.r(12), g.r(8+i))
+				g.each(at+i*16/lanes, 8+i)
+			}
+		}
+	})
+}
+
+// both makes numbers of the low four bits of lo and of hi, which has no others.
+func (g *manyGen) both(lo, hi int) {
+	g.low(lo, lo)
+	if g.wide {
+		g.low(hi, hi)
+	} else {
+		g.toFloat(hi)
+	}
+}
+
+func (g *manyGen) q4K() {
+	lanes := g.bytes() / 4
+	g.rows("Q4K", 144, 256/lanes, func() { g.nibbles(0) }, func() {
+		g.scales4K(8)
+		g.i("VMOVUPS Y8, (R13)")
+		g.i("VMOVUPS Y9, 32(R13)")
+		for q := range 4 {
+			for at := range 32 / lanes {
+				g.widen("Z", fmt.Sprintf("%d(R9)", 16+32*q+at*lanes), 8)
+				g.i("VPSRLD $4, %s, %s", g.r(8), g.r(9))
+				g.both(8, 9)
+				for i := range 2 {
+					g.spread(fmt.Sprintf("%d(R13)", 8*q+4*i), 12)
+					g.spread(fmt.Sprintf("%d(R13)", 32+8*q+4*i), 11)
+					g.i("VFMSUB213PS %s, %s, %s", g.r(11), g.r(12), g.r(8+i))
+					g.each((64*q+32*i)/lanes+at, 8+i)
+				}
+			}
+		}
+	})
+}
+
+func (g *manyGen) q6K() {
+	lanes := g.bytes() / 4
+	g.rows("Q6K", 210, 256/lanes, g.setup6K, func() {
+		g.scales6K(8, 9)
+		for h := range 2 {
+			for at := 0; at < 32; at += lanes {
+				g.sixes(h, at, 10, func(i, v int) {
+					mem := fmt.Sprintf("%d(R13)", 32*h+8*i+at/16*4)
+					if g.wide {
+						g.i("VMULPS.BCST %s, Z%d, Z%d", mem, v, v)
+					} else {
+						g.spread(mem, 9)
+						g.r3("VMULPS", 9, v, v)
+					}
+					g.each((128*h+32*i+at)/lanes, v)
+				})
+			}
+		}
+	})
 }
 
 func matvecAMD64(f *file) {
@@ -510,6 +690,16 @@ func matvecAMD64(f *file) {
 		g.prepQ40()
 		if !wide {
 			g.sums()
+		}
+		for _, nx := range []int{2, 4} {
+			m := &manyGen{g, nx}
+			m.plain("F32")
+			m.plain("BF16")
+			m.plain("F16")
+			m.q80()
+			m.q40()
+			m.q4K()
+			m.q6K()
 		}
 	}
 	f.p("// 0 … 15; the same less 32; 1/16, −8; 0, 16, 32, 48 for four bits of which two count.")
@@ -528,5 +718,6 @@ func matvecAMD64(f *file) {
 	for i := range 16 {
 		word(float64(16 * (i % 4)))
 	}
+	word(-32)
 	f.p("GLOBL matvecNibbles<>(SB), RODATA|NOPTR, $%d", at)
 }

@@ -3,7 +3,7 @@ package gemm
 // dotB computes few rows of C against the rows of a transposed B, each of which
 // travels through the cache once.
 func (p *product) dotB(i0, i1, j0, j1 int) {
-	if p.matvec(j0, j1) {
+	if p.matvec(j0, j1) || p.m > 1 && p.matmat(i0, i1, j0, j1) {
 		return
 	}
 	x, ldx := p.a, p.ars

@@ -142,3 +142,190 @@ func matvecRows(f form, q Quant, n int, w unsafe.Pointer, ldw int, x, sums, y []
 		matvecQ6KAVX2(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
 	}
 }
+
+// matmat… sets y[i*ldy+r] to row r of w times the i-th of 2 or 4 vectors, which are
+// interleaved: a vector register of each, in turn. n counts blocks, or pairs of vector registers of plain numbers.
+//
+//go:noescape
+func matmatF322AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatF322AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatF324AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatF324AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatBF162AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatBF162AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatBF164AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatBF164AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatF162AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatF162AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatF164AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatF164AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ802AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ802AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ804AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ804AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ402AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ402AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ404AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ404AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ4K2AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ4K2AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ4K4AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ4K4AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ6K2AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ6K2AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ6K4AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+//go:noescape
+func matmatQ6K4AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
+
+// matmatRows sets y[i*ldy+r] to row r of w times the i-th of nx vectors.
+func matmatRows(nx int, f form, q Quant, rows, n int, w unsafe.Pointer, ldw int, x, y []float32, ldy int) {
+	var tmp [16]float32
+	b, half := (*byte)(w), &halves()[0]
+	k := matmatKind(f, q)
+	switch {
+	case useAVX512 && nx == 2:
+		switch k {
+		case kindF32:
+			matmatF322AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindBF16:
+			matmatBF162AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindF16:
+			matmatF162AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ80:
+			matmatQ802AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ40:
+			matmatQ402AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ4K:
+			matmatQ4K2AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ6K:
+			matmatQ6K2AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		}
+	case useAVX512 && nx == 4:
+		switch k {
+		case kindF32:
+			matmatF324AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindBF16:
+			matmatBF164AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindF16:
+			matmatF164AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ80:
+			matmatQ804AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ40:
+			matmatQ404AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ4K:
+			matmatQ4K4AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ6K:
+			matmatQ6K4AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		}
+	case useAVX2 && nx == 2:
+		switch k {
+		case kindF32:
+			matmatF322AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindBF16:
+			matmatBF162AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindF16:
+			matmatF162AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ80:
+			matmatQ802AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ40:
+			matmatQ402AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ4K:
+			matmatQ4K2AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ6K:
+			matmatQ6K2AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		}
+	case useAVX2 && nx == 4:
+		switch k {
+		case kindF32:
+			matmatF324AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindBF16:
+			matmatBF164AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindF16:
+			matmatF164AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ80:
+			matmatQ804AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ40:
+			matmatQ404AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ4K:
+			matmatQ4K4AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		case kindQ6K:
+			matmatQ6K4AVX2(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
+		}
+	}
+}
+
+// The kinds of weights that have kernels.
+const (
+	kindF32 = iota
+	kindBF16
+	kindF16
+	kindQ80
+	kindQ40
+	kindQ4K
+	kindQ6K
+)
+
+func matmatKind(f form, q Quant) int {
+	switch f {
+	case formCols:
+		return kindF32
+	case formBF16:
+		return kindBF16
+	case formF16:
+		return kindF16
+	}
+	return kindQ80 + int(q)
+}

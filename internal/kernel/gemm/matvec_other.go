@@ -11,3 +11,7 @@ func (q Quant) prepare(s *scratch, x []float32) (y, sums []float32) { return x, 
 func matvecRows(f form, q Quant, n int, w unsafe.Pointer, ldw int, x, sums, y []float32) {
 	panic("gemm: no kernel")
 }
+
+func matmatRows(nx int, f form, q Quant, rows, n int, w unsafe.Pointer, ldw int, x, y []float32, ldy int) {
+	panic("gemm: no kernel")
+}

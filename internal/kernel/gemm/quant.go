@@ -281,7 +281,7 @@ const quantTerms = 256
 // dotQuant is dotB for quantised rows: one row of A meets the blocks as they
 // are, where the level has a kernel for it; more rows share their widening.
 func (p *product) dotQuant(i0, i1, j0, j1 int) {
-	if p.matvec(j0, j1) {
+	if p.matvec(j0, j1) || p.m > 1 && p.matmat(i0, i1, j0, j1) {
 		return
 	}
 	var wide [quantRows * quantTerms]float32

@@ -110,7 +110,7 @@ func TestMulQuant(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))
 		for q := range Quant(len(quants)) {
 			block, _ := q.Block()
-			for _, s := range [][3]int{{1, 1, 1}, {1, 4, 3}, {1, 37, 2}, {1, 70, 5}, {2, 5, 1}, {3, 64, 4}, {16, 33, 3}, {17, 35, 3}, {40, 70, 2}} {
+			for _, s := range [][3]int{{1, 1, 1}, {1, 4, 3}, {1, 37, 2}, {1, 70, 5}, {2, 5, 1}, {3, 64, 4}, {2, 70, 5}, {4, 3, 3}, {5, 130, 2}, {7, 65, 1}, {8, 9, 6}, {16, 33, 3}, {17, 35, 3}, {40, 70, 2}} {
 				m, n, k := s[0], s[1], s[2]*block
 				a, b := make([]float32, m*k), randomBlocks(r, q, n*k)
 				for i := range a {
