@@ -23,7 +23,7 @@ func detect(limit Level) (levels []Level, why string) {
 		return levels, why
 	}
 	levels = append(levels, AVX512)
-	if why = lacking(FeatureAMXTile, FeatureAMXBF16, FeatureAMXInt8); why != "" {
+	if why = lacking(FeatureAVX512BF16, FeatureAMXTile, FeatureAMXBF16, FeatureAMXInt8); why != "" {
 		return levels, why
 	}
 	// Permission makes every signal frame of the process 8 KB larger, so a

@@ -18,7 +18,7 @@ const (
 	NEON                  // arm64 Advanced SIMD
 	AVX2                  // amd64 AVX2 with FMA and F16C
 	AVX512                // amd64 AVX-512 F, BW, VL, DQ
-	AMX                   // AVX-512 and the bfloat16 and int8 tiles of Intel's processors since Sapphire Rapids
+	AMX                   // AVX-512 with bfloat16, and the bfloat16 and int8 tiles of Intel's processors since Sapphire Rapids
 )
 
 var levelNames = [...]string{"portable", "neon", "avx2", "avx512", "amx"}
