@@ -801,6 +801,54 @@ func (g *recGen) conv(width int, silu bool) {
 	g.close()
 }
 
+// convRow prints the convolution at one token of some vectors of channels, n
+// bytes of them, whose inputs, oldest first, are rows of their own: x of the
+// same memory as dst is the token's own row at most. It computes what conv does.
+func (g *recGen) convRow(width int, silu bool) {
+	name := fmt.Sprintf("convRow%d", width)
+	if silu {
+		name += "SiLU"
+	}
+	g.open(name, "convRowCall", "dst", "x0", "x1", "x2", "x3", "w", "bias", "ws", "n", "lanes")
+	xs := []string{"R8", "R9", "R10", "R11"}[:width]
+	for i, x := range xs {
+		g.op("MOVQ", g.f(fmt.Sprintf("x%d", i)), x)
+	}
+	g.op("MOVQ", g.f("w"), "R12")
+	g.op("MOVQ", g.f("ws"), "R13")
+	taps := []string{"(R12)", "(R12)(R13*1)", "(R12)(R13*2)", "(BX)"}
+	if width == 4 {
+		g.op("MOVQ", "R13", "BX")
+		g.op("ADDQ", "R13", "BX")
+		g.op("ADDQ", "R13", "BX")
+		g.op("ADDQ", "R12", "BX")
+	}
+	g.op("MOVQ", g.f("dst"), "SI")
+	g.op("MOVQ", g.f("bias"), "DX")
+	g.op("XORQ", "CX", "CX")
+	loop := g.label("loop")
+	g.align()
+	g.p("%s:", loop)
+	g.load("(DX)(CX*1)", 0)
+	for i, x := range xs {
+		g.load(fmt.Sprintf("(%s)(CX*1)", x), 1)
+		g.load(taps[i], 2)
+		g.r3("VFMADD231PS", 1, 2, 0)
+	}
+	if silu {
+		g.silu(0)
+	}
+	g.store(0, "(SI)(CX*1)")
+	g.op("ADDQ", fmt.Sprintf("$%d", g.bytes()), "R12")
+	if width == 4 {
+		g.op("ADDQ", fmt.Sprintf("$%d", g.bytes()), "BX")
+	}
+	g.op("ADDQ", fmt.Sprintf("$%d", g.bytes()), "CX")
+	g.op("CMPQ", "CX", g.f("n"))
+	g.op("JLT", loop)
+	g.close()
+}
+
 // wkv4 prints RWKV-4's average of one vector of channels. Registers: aa 6, bb 7, pp 8, w 9, u 10.
 func (g *recGen) wkv4() {
 	g.open("wkv4", "wkv4Call", "aa", "bb", "pp", "w", "u", "k", "v", "o", "T", "ks", "vs", "os", "lanes")
@@ -959,8 +1007,10 @@ func (g *recGen) channels() {
 		g.selectiveBack()
 	}
 	for w := 2; w <= 4; w++ {
-		g.conv(w, false)
-		g.conv(w, true)
+		for _, silu := range []bool{false, true} {
+			g.conv(w, silu)
+			g.convRow(w, silu)
+		}
 	}
 	g.wkv4()
 	g.complex()

@@ -139,3 +139,16 @@ func convAsm(c *convCall, width int, silu, part bool) {
 		convAVX2(c, width, silu)
 	}
 }
+
+func convRowAsm(c *convRowCall, width int, silu, part bool) {
+	switch {
+	case useAVX512 && part:
+		convRowAVX512Part(c, width, silu)
+	case useAVX512:
+		convRowAVX512(c, width, silu)
+	case part:
+		convRowAVX2Part(c, width, silu)
+	default:
+		convRowAVX2(c, width, silu)
+	}
+}

@@ -89,3 +89,11 @@ func convAsm(c *convCall, width int, silu, part bool) {
 		convNEON(c, width, silu)
 	}
 }
+
+func convRowAsm(c *convRowCall, width int, silu, part bool) {
+	if part {
+		convRowNEONPart(c, width, silu)
+	} else {
+		convRowNEON(c, width, silu)
+	}
+}

@@ -31,6 +31,11 @@ type convCall struct {
 	dsts, xs, ws, ss, lanes int
 }
 
+type convRowCall struct {
+	dst, x0, x1, x2, x3, w, bias *float32
+	ws, n, lanes                 int
+}
+
 type wkv4Call struct {
 	aa, bb, pp, w, u, k, v, o *float32
 	T                         int
@@ -51,7 +56,7 @@ type diagonalCall struct {
 
 // zeros stands for a row of channels that is not given, ones for a decay that is not.
 var (
-	zeros [16]float32
+	zeros [convChannels]float32
 	one   float32 = 1
 )
 
@@ -324,11 +329,57 @@ func conv(a *ConvArgs) {
 		convGeneric(a)
 		return
 	}
+	if a.T >= convTokens && &a.Dst[0] != &a.X[0] {
+		convRows(a)
+		return
+	}
 	c := convCall{T: a.T, dsts: 4 * a.DstStride, xs: 4 * a.XStride, ws: 4 * or(a.WeightStride, a.C), ss: 4 * or(a.StateStride, a.C)}
 	for i := 0; i < a.C; i += c.lanes {
 		n, part := channels(a.C - i)
 		c.lanes = n
 		c.dst, c.x, c.w, c.bias, c.state = &a.Dst[i], &a.X[i], &a.Weights[i], at(a.Bias, i), &a.State[i]
 		convAsm(&c, a.Width, a.SiLU, part)
+	}
+}
+
+// With convTokens or more, conv goes token by token through convChannels at a
+// time: rows of a whole layer lie too far apart to go down one vector after the
+// other, and so few channels' taps and last inputs stay in the first-level cache.
+const (
+	convTokens   = 8
+	convChannels = 512
+)
+
+func convRows(a *ConvArgs) {
+	m, lds, ldw := a.Width-1, or(a.StateStride, a.C), or(a.WeightStride, a.C)
+	c := convRowCall{ws: 4 * ldw}
+	xs := [...]**float32{&c.x0, &c.x1, &c.x2, &c.x3}
+	for lo := 0; lo < a.C; lo += convChannels {
+		hi := min(lo+convChannels, a.C)
+		for t := range a.T {
+			for i := lo; i < hi; {
+				n, part := channels(hi - i)
+				if !part {
+					n = (hi - i) / n * n
+				}
+				c.lanes, c.n = n, 4*n
+				for j := range a.Width {
+					if at := t - m + j; at < 0 {
+						*xs[j] = &a.State[(at+m)*lds+i]
+					} else {
+						*xs[j] = &a.X[at*a.XStride+i]
+					}
+				}
+				c.dst, c.w, c.bias = &a.Dst[t*a.DstStride+i], &a.Weights[i], &zeros[0]
+				if a.Bias != nil {
+					c.bias = &a.Bias[i]
+				}
+				convRowAsm(&c, a.Width, a.SiLU, part)
+				i += n
+			}
+		}
+	}
+	for i := range m {
+		copy(a.State[i*lds:][:a.C], a.X[(a.T-m+i)*a.XStride:])
 	}
 }

@@ -244,6 +244,78 @@ func matrixRankOneAfterAVX2Part(c *matrixCall)
 //go:noescape
 func matrixRankOneBeforeAVX2Part(c *matrixCall)
 
+//go:noescape
+func convRow2AVX512(c *convRowCall)
+
+//go:noescape
+func convRow2SiLUAVX512(c *convRowCall)
+
+//go:noescape
+func convRow3AVX512(c *convRowCall)
+
+//go:noescape
+func convRow3SiLUAVX512(c *convRowCall)
+
+//go:noescape
+func convRow4AVX512(c *convRowCall)
+
+//go:noescape
+func convRow4SiLUAVX512(c *convRowCall)
+
+//go:noescape
+func convRow2AVX512Part(c *convRowCall)
+
+//go:noescape
+func convRow2SiLUAVX512Part(c *convRowCall)
+
+//go:noescape
+func convRow3AVX512Part(c *convRowCall)
+
+//go:noescape
+func convRow3SiLUAVX512Part(c *convRowCall)
+
+//go:noescape
+func convRow4AVX512Part(c *convRowCall)
+
+//go:noescape
+func convRow4SiLUAVX512Part(c *convRowCall)
+
+//go:noescape
+func convRow2AVX2(c *convRowCall)
+
+//go:noescape
+func convRow2SiLUAVX2(c *convRowCall)
+
+//go:noescape
+func convRow3AVX2(c *convRowCall)
+
+//go:noescape
+func convRow3SiLUAVX2(c *convRowCall)
+
+//go:noescape
+func convRow4AVX2(c *convRowCall)
+
+//go:noescape
+func convRow4SiLUAVX2(c *convRowCall)
+
+//go:noescape
+func convRow2AVX2Part(c *convRowCall)
+
+//go:noescape
+func convRow2SiLUAVX2Part(c *convRowCall)
+
+//go:noescape
+func convRow3AVX2Part(c *convRowCall)
+
+//go:noescape
+func convRow3SiLUAVX2Part(c *convRowCall)
+
+//go:noescape
+func convRow4AVX2Part(c *convRowCall)
+
+//go:noescape
+func convRow4SiLUAVX2Part(c *convRowCall)
+
 func convAVX512(c *convCall, width int, silu bool) {
 	switch {
 	case width == 2 && silu:
@@ -401,5 +473,73 @@ func matrixAVX2Part(c *matrixCall, form, read int) {
 		matrixRankOneAfterAVX2Part(c)
 	default:
 		matrixRankOneBeforeAVX2Part(c)
+	}
+}
+
+func convRowAVX512(c *convRowCall, width int, silu bool) {
+	switch {
+	case width == 2 && silu:
+		convRow2SiLUAVX512(c)
+	case width == 2:
+		convRow2AVX512(c)
+	case width == 3 && silu:
+		convRow3SiLUAVX512(c)
+	case width == 3:
+		convRow3AVX512(c)
+	case silu:
+		convRow4SiLUAVX512(c)
+	default:
+		convRow4AVX512(c)
+	}
+}
+
+func convRowAVX512Part(c *convRowCall, width int, silu bool) {
+	switch {
+	case width == 2 && silu:
+		convRow2SiLUAVX512Part(c)
+	case width == 2:
+		convRow2AVX512Part(c)
+	case width == 3 && silu:
+		convRow3SiLUAVX512Part(c)
+	case width == 3:
+		convRow3AVX512Part(c)
+	case silu:
+		convRow4SiLUAVX512Part(c)
+	default:
+		convRow4AVX512Part(c)
+	}
+}
+
+func convRowAVX2(c *convRowCall, width int, silu bool) {
+	switch {
+	case width == 2 && silu:
+		convRow2SiLUAVX2(c)
+	case width == 2:
+		convRow2AVX2(c)
+	case width == 3 && silu:
+		convRow3SiLUAVX2(c)
+	case width == 3:
+		convRow3AVX2(c)
+	case silu:
+		convRow4SiLUAVX2(c)
+	default:
+		convRow4AVX2(c)
+	}
+}
+
+func convRowAVX2Part(c *convRowCall, width int, silu bool) {
+	switch {
+	case width == 2 && silu:
+		convRow2SiLUAVX2Part(c)
+	case width == 2:
+		convRow2AVX2Part(c)
+	case width == 3 && silu:
+		convRow3SiLUAVX2Part(c)
+	case width == 3:
+		convRow3AVX2Part(c)
+	case silu:
+		convRow4SiLUAVX2Part(c)
+	default:
+		convRow4AVX2Part(c)
 	}
 }

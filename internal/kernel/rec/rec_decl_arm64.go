@@ -151,6 +151,42 @@ func matrixRankOneAfterNEONPart(c *matrixCall)
 //go:noescape
 func matrixRankOneBeforeNEONPart(c *matrixCall)
 
+//go:noescape
+func convRow2NEON(c *convRowCall)
+
+//go:noescape
+func convRow2SiLUNEON(c *convRowCall)
+
+//go:noescape
+func convRow3NEON(c *convRowCall)
+
+//go:noescape
+func convRow3SiLUNEON(c *convRowCall)
+
+//go:noescape
+func convRow4NEON(c *convRowCall)
+
+//go:noescape
+func convRow4SiLUNEON(c *convRowCall)
+
+//go:noescape
+func convRow2NEONPart(c *convRowCall)
+
+//go:noescape
+func convRow2SiLUNEONPart(c *convRowCall)
+
+//go:noescape
+func convRow3NEONPart(c *convRowCall)
+
+//go:noescape
+func convRow3SiLUNEONPart(c *convRowCall)
+
+//go:noescape
+func convRow4NEONPart(c *convRowCall)
+
+//go:noescape
+func convRow4SiLUNEONPart(c *convRowCall)
+
 func convNEON(c *convCall, width int, silu bool) {
 	switch {
 	case width == 2 && silu:
@@ -251,5 +287,39 @@ func matrixNEONPart(c *matrixCall, form, read int) {
 		matrixRankOneAfterNEONPart(c)
 	default:
 		matrixRankOneBeforeNEONPart(c)
+	}
+}
+
+func convRowNEON(c *convRowCall, width int, silu bool) {
+	switch {
+	case width == 2 && silu:
+		convRow2SiLUNEON(c)
+	case width == 2:
+		convRow2NEON(c)
+	case width == 3 && silu:
+		convRow3SiLUNEON(c)
+	case width == 3:
+		convRow3NEON(c)
+	case silu:
+		convRow4SiLUNEON(c)
+	default:
+		convRow4NEON(c)
+	}
+}
+
+func convRowNEONPart(c *convRowCall, width int, silu bool) {
+	switch {
+	case width == 2 && silu:
+		convRow2SiLUNEONPart(c)
+	case width == 2:
+		convRow2NEONPart(c)
+	case width == 3 && silu:
+		convRow3SiLUNEONPart(c)
+	case width == 3:
+		convRow3NEONPart(c)
+	case silu:
+		convRow4SiLUNEONPart(c)
+	default:
+		convRow4NEONPart(c)
 	}
 }
