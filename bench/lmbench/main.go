@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -29,6 +30,7 @@ var (
 	gen     = flag.Int("gen", 128, "tokens to generate")
 	depth   = flag.Int("depth", 0, "tokens read before generation begins, beside the prompt")
 	asJSON  = flag.Bool("json", false, "print the result as JSON")
+	precise = flag.String("precision", "highest", "of matrix products while the prompt is read, where there are tiles: "+strings.Join(precisions, ", "))
 	rounds  = flag.Int("rounds", 3, "times the prompt is read; the best counts")
 )
 
@@ -48,6 +50,8 @@ var configs = map[string]func() (*lm.Model, error){
 	},
 }
 
+var precisions = []string{"highest", "high", "medium"} // tensor.Highest and so on
+
 var dtypes = map[string]tensor.DType{"f32": tensor.F32, "bf16": tensor.BF16, "f16": tensor.F16,
 	"q8_0": tensor.Q8_0, "q4_0": tensor.Q4_0, "q4_k": tensor.Q4_K, "q6_k": tensor.Q6_K}
 
@@ -55,6 +59,7 @@ var dtypes = map[string]tensor.DType{"f32": tensor.F32, "bf16": tensor.BF16, "f1
 type report struct {
 	Model       string  `json:"model"`
 	DType       string  `json:"dtype"`
+	Precision   string  `json:"precision"`
 	Level       string  `json:"level"`
 	Threads     int     `json:"threads"`
 	Prompt      int     `json:"prompt"`
@@ -92,7 +97,7 @@ func main() {
 		return
 	}
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(out, "%s\t%s, %s, %d threads, %.0f M weights in %.0f MB\n", r.Model, r.DType, r.Level, r.Threads, float64(r.Weights)/1e6, float64(r.WeightBytes)/1e6)
+	fmt.Fprintf(out, "%s\t%s, %s, %s precision, %d threads, %.0f M weights in %.0f MB\n", r.Model, r.DType, r.Level, r.Precision, r.Threads, float64(r.Weights)/1e6, float64(r.WeightBytes)/1e6)
 	fmt.Fprintf(out, "prompt of %d\t%.1f tokens/s\n", r.Prompt, r.Prefill)
 	fmt.Fprintf(out, "generation of %d at depth %d\t%.1f tokens/s, %.2f of what reading the weights takes\n", r.Gen, r.Depth, r.Decode, r.DecodeFrac)
 	fmt.Fprintf(out, "memory\t%.0f MB at most, state %.2f MB\n", float64(r.PeakRSS)/1e6, float64(r.StateBytes)/1e6)
@@ -104,6 +109,10 @@ func run() (r report, err error) {
 	d, ok := dtypes[*dtype]
 	if !ok {
 		return r, fmt.Errorf("-dtype %q: want one of %s", *dtype, strings.Join(slices.Sorted(maps.Keys(dtypes)), ", "))
+	}
+	precision := slices.Index(precisions, *precise)
+	if precision < 0 {
+		return r, fmt.Errorf("-precision %q: want one of %s", *precise, strings.Join(precisions, ", "))
 	}
 	if *prompt < 1 || *gen < 1 || *depth < 0 || *rounds < 1 {
 		return r, fmt.Errorf("-prompt %d, -gen %d, -depth %d, -rounds %d: want at least 1, 1, 0, 1", *prompt, *gen, *depth, *rounds)
@@ -130,19 +139,22 @@ func run() (r report, err error) {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	r = report{Model: name, DType: *dtype, Level: hw.Current().String(), Threads: workers, Prompt: *prompt, Gen: *gen, Depth: *depth, Weights: m.Params().Count()}
+	r = report{Model: name, DType: *dtype, Precision: *precise, Level: hw.Current().String(), Threads: workers, Prompt: *prompt, Gen: *gen, Depth: *depth, Weights: m.Params().Count()}
 	for _, p := range m.Params() {
 		r.WeightBytes += p.Bytes()
 	}
-	runtime.GC()
-	r.PeakGFLOPS = gemm.PeakFLOPS() / 1e9
-	r.Bandwidth = gemm.ReadBandwidth(r.WeightBytes) / 1e9
+	limits := func() {
+		r.PeakGFLOPS = max(r.PeakGFLOPS, gemm.PeakFLOPS()/1e9)
+		r.Bandwidth = max(r.Bandwidth, gemm.ReadBandwidth(r.WeightBytes)/1e9)
+	}
+	limits()
+	forgetPeak() // that buffer, and what making the model took
 
 	ids := make([]int, max(*prompt, 512))
 	for i := range ids {
 		ids[i] = (i*7919 + 13) % m.Vocab()
 	}
-	s := tensor.NewScope(tensor.Workers(workers))
+	s := tensor.NewScope(tensor.Workers(workers), tensor.MatMulPrecision(tensor.Precision(precision)))
 	read := func(st *tensor.State, n int) (time.Duration, error) {
 		start := time.Now()
 		for n > 0 {
@@ -187,15 +199,20 @@ func run() (r report, err error) {
 	}
 	r.Decode = float64(*gen) / time.Since(start).Seconds()
 	r.StateBytes = st.Bytes()
-	r.Bandwidth = max(r.Bandwidth, gemm.ReadBandwidth(r.WeightBytes)/1e9)
-	r.PeakGFLOPS = max(r.PeakGFLOPS, gemm.PeakFLOPS()/1e9)
+	r.PeakRSS = peakRSS()
+	limits()
 	embedding := 0
 	if m.Head.Weight != m.Embedding.Weight {
 		embedding = m.Embedding.Weight.Bytes() // one row of it is read
 	}
 	r.DecodeFrac = r.Decode * float64(r.WeightBytes-embedding) / (r.Bandwidth * 1e9)
-	r.PeakRSS = peakRSS()
 	return r, nil
+}
+
+// forgetPeak gives back what is free and, where the system can, begins to count the peak anew.
+func forgetPeak() {
+	debug.FreeOSMemory()
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // without it the peak includes loading
 }
 
 // peakRSS is the most memory that this process has held, where the system tells.
