@@ -55,6 +55,7 @@ var Kinds = []Kind{
 		return linattn.NewDeltaProduct(linattn.DeltaProductConfig{DModel: d})
 	}},
 	{Name: "dplr", New: func(d int) (nn.Layer, error) { return linattn.NewDPLR(linattn.DPLRConfig{DModel: d}) }},
+	{Name: "loglinear", New: func(d int) (nn.Layer, error) { return linattn.NewLogLinearMamba2(linattn.LogLinearConfig{DModel: d}) }},
 	{Name: "gsa", New: func(d int) (nn.Layer, error) { return linattn.NewGSA(linattn.GSAConfig{DModel: d}) }},
 	{Name: "kda", New: func(d int) (nn.Layer, error) { return linattn.NewKDA(linattn.KDAConfig{DModel: d}) }},
 	{Name: "based", New: func(d int) (nn.Layer, error) { return linattn.NewBased(linattn.BasedConfig{DModel: d}) }},

@@ -16,6 +16,7 @@
 //	DeltaNet         the delta rule: what a key held is replaced, not added to
 //	GatedDeltaNet    with a decay for each head; KDA: for each channel of a key
 //	DeltaProduct     several steps of the delta rule for each token
+//	LogLinearMamba2  a state for each scale of distance, weighed by the token: LogLinear is the operator
 //	DPLR             a transition that is diagonal plus rank one, in general
 //
 // Those after LoLCATs, but HGRN, are cases of [scan.Matrix].

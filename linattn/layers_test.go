@@ -2,6 +2,7 @@ package linattn_test
 
 import (
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -81,6 +82,9 @@ func TestLinearLayers(t *testing.T) {
 		}},
 		{"GSA convolutions", func(seed uint64) (nn.Layer, error) {
 			return linattn.NewGSA(linattn.GSAConfig{DModel: 8, NumHeads: 2, ConvSize: 3, GateScale: 2, Seed: seed})
+		}},
+		{"LogLinearMamba2", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewLogLinearMamba2(linattn.LogLinearConfig{DModel: 8, Expand: 1, HeadDim: 4, DState: 3, MaxLevels: 4, Seed: seed})
 		}},
 		{"JRT", func(seed uint64) (nn.Layer, error) { // a prefix of one token lies in any first piece
 			return linattn.NewJRT(linattn.JRTConfig{DModel: 8, NumHeads: 2, FeatureDim: 3, EncLength: 1, Seed: seed})
@@ -248,6 +252,39 @@ func TestGSAEquation(t *testing.T) {
 	}
 }
 
+// Log-linear attention as it is defined, over all pairs of tokens: if the
+// highest bit in which their positions differ is ℓ−1, one lies in the other's
+// block of level ℓ.
+func TestLogLinearEquation(t *testing.T) {
+	const T, H, G, K, V = 45, 4, 2, 3, 5
+	for _, L := range []int{7, 5} { // up to 64 tokens, more than there are; up to 16
+		rng := rand.New(rand.NewPCG(6, 6))
+		q, k, v := noise(rng, 1, T, G, K), noise(rng, 1, T, G, K), noise(rng, 1, T, H, V)
+		g, levels := tensor.Scale(tensor.Square(noise(rng, 1, T, H)), -0.2), tensor.Square(noise(rng, 1, T, H, L))
+		want := make([]float64, T*H*V)
+		for h := range H {
+			for i := range T {
+				sum := 0.0 // of the log decays after j
+				for j := i; j >= i>>(L-1)<<(L-1); j-- {
+					w := levels.At(0, i, h, bits.Len(uint(i^j))) * math.Exp(sum)
+					score := 0.0
+					for c := range K {
+						score += q.At(0, i, h*G/H, c) * k.At(0, j, h*G/H, c)
+					}
+					for c := range V {
+						want[(i*H+h)*V+c] += 0.5 * w * score * v.At(0, j, h, c)
+					}
+					sum += g.At(0, j, h)
+				}
+			}
+		}
+		got := linattn.LogLinear(q, k, v, g, levels, 0.5, nil, nil)
+		if e := gradcheck.Difference(got.Float64s(), want); !(e <= 2e-6) {
+			t.Errorf("%d levels: outputs differ by %.2g", L, e)
+		}
+	}
+}
+
 // DeltaProduct as it is written: a token's steps, the decay before the first, the reading after the last.
 func TestDeltaProductEquation(t *testing.T) {
 	const T, D, K, V, N = 9, 4, 3, 2, 3
@@ -344,6 +381,9 @@ func TestBadLinearConfigs(t *testing.T) {
 		{err(linattn.NewDeltaProduct(linattn.DeltaProductConfig{DModel: 64, Steps: 100})), "100 steps"},
 		{err(linattn.NewDPLR(linattn.DPLRConfig{DModel: 64, GateRank: -1})), "-1"},
 		{err(linattn.NewGSA(linattn.GSAConfig{DModel: 64, NumSlots: -1})), "NumSlots -1"},
+		{err(linattn.NewLogLinearMamba2(linattn.LogLinearConfig{DModel: 33})), "DModel 33"},
+		{err(linattn.NewLogLinearMamba2(linattn.LogLinearConfig{DModel: 64, MaxLevels: 99})), "MaxLevels 99"},
+		{err(linattn.NewLogLinearMamba2(linattn.LogLinearConfig{DModel: 64, Groups: 3})), "3 heads of keys"},
 		{err(linattn.NewJRT(linattn.JRTConfig{DModel: 64, EncLength: -1})), "EncLength -1"},
 		{err(linattn.NewLoLCATs(linattn.LoLCATsConfig{DModel: 64, FeatureDim: -1})), "FeatureDim -1"},
 		{err(linattn.NewLoLCATs(linattn.LoLCATsConfig{DModel: 64, Window: -1})), "Window -1"},

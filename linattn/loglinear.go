@@ -1,0 +1,211 @@
+package linattn
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/subquad/subquad/nn"
+	"github.com/subquad/subquad/scan"
+	"github.com/subquad/subquad/tensor"
+)
+
+// LogLinear is log-linear attention, arXiv 2506.04761, for q, k [B, T, G, K],
+// v [B, T, H, V], G a divisor of H, and logDecay [B, T, H]. Token t sees the past
+// in blocks as a Fenwick tree has them: itself (level 0), and for each bit ℓ−1
+// that is set in t the 2^{ℓ−1} tokens before those of the lower bits (level ℓ),
+// and weighs each block with a number of its own, levels [B, T, H, L]:
+//
+//	o_t = scale Σ_{ℓ<L} λ_t^ℓ (S_t^ℓ)ᵀ q_t,   S_t^ℓ = Σ_{s in block ℓ of t} e^{g_{s+1}+…+g_t} k_s v_sᵀ
+//
+// Level ℓ is a linear attention of its own: it forgets everything where t is a
+// multiple of 2^ℓ, and of the 2^ℓ tokens from there to the next multiple the
+// first half is written to it and the second reads it. Each is a
+// [scan.Matrix]. (fla-org/flash-linear-attention: fla/ops/log_linear_attn/naive.py
+// has the same matrix of weights.) Up to 2^{L−1} tokens are as in the paper; at
+// every multiple of that all that came before is forgotten.
+//
+// pos is the position of each sequence's first token, nil for 0; parts are the
+// states of levels 1 to L−1, [B, H, K, V] each, nil for none.
+func LogLinear(q, k, v, logDecay, levels *tensor.Tensor, scale float32, pos []int64, parts []*tensor.Part) *tensor.Tensor {
+	const op = "linattn.LogLinear"
+	tensor.Check(op, "v", v, -1, -1, -1, -1)
+	B, T, H := v.Dim(0), v.Dim(1), v.Dim(2)
+	tensor.Check(op, "levels", levels, B, T, H, -1)
+	L := levels.Dim(3)
+	if L < 1 || (parts != nil && len(parts) != L-1) {
+		panic(&tensor.ShapeError{Op: op, Arg: "levels", Got: levels.Shape(), Want: "at least one, and one more than states"})
+	}
+	own := nn.RepeatHeads(tensor.Sum(tensor.Mul(q, k), -1, true), H)
+	o := tensor.Mul(v, tensor.Mul(tensor.Scale(own, scale), levels.Narrow(-1, 0, 1)))
+	for l := 1; l < L; l++ {
+		var st *tensor.Part
+		if parts != nil {
+			st = parts[l-1]
+		}
+		m := halves{op: op, like: v, pos: pos, block: 1 << l}
+		y := scan.Matrix(scan.MatrixInput{
+			Q: q, K: tensor.Mul(k, m.mark(1, 0, 0).Reshape(B, T, 1, 1)), V: v,
+			LogDecay: tensor.Add(logDecay, m.mark(0, 0, math.Inf(-1))), Scale: scale,
+		}, st)
+		o = tensor.MulAdd(y, tensor.Mul(levels.Narrow(-1, l, l+1), m.mark(0, 1, 0).Reshape(B, T, 1, 1)), o)
+	}
+	return o
+}
+
+// halves tells the places of tokens in aligned blocks.
+type halves struct {
+	op    string
+	like  *tensor.Tensor // [B, T, …], of the tokens
+	pos   []int64        // of the first ones; nil for 0
+	block int64          // a power of two
+}
+
+// mark is [B, T, 1] with one number in the first half of a block and another
+// in the second; start is added at its first token.
+func (h *halves) mark(first, second, start float64) *tensor.Tensor {
+	B, T := h.like.Dim(0), h.like.Dim(1)
+	at := func(i int) float64 {
+		p := int64(i % T)
+		if h.pos != nil {
+			p += h.pos[i/T]
+		}
+		switch p &= h.block - 1; {
+		case p == 0:
+			return first + start
+		case p < h.block/2:
+			return first
+		}
+		return second
+	}
+	m := tensor.OutIn(h.like.Scope(), h.op, []int{B, T, 1})
+	if m.IsFloat64() {
+		v := make([]float64, B*T)
+		for i := range v {
+			v[i] = at(i)
+		}
+		m.SetValues64(v)
+		return m
+	}
+	for i, d := 0, m.Data(); i < len(d); i++ {
+		d[i] = float32(at(i))
+	}
+	return m
+}
+
+// LogLinearConfig describes a layer of log-linear attention. Zero values mean the defaults.
+type LogLinearConfig struct {
+	DModel    int     // channels of the residual stream
+	Expand    int     // inner channels as a multiple of DModel; default 2
+	HeadDim   int     // P, channels of a head of values; default 64
+	DState    int     // N, channels of keys and queries; default 128
+	Groups    int     // sets of keys and queries, shared by the heads of a group; default 1
+	ConvSize  int     // width of the short convolution; default 4
+	ConvBias  bool    // on the convolution
+	NoBias    bool    // on the projections in and out
+	MaxLevels int     // L, levels of blocks; default 15: 16384 tokens are remembered
+	NormEps   float64 // of the norm; default 1e-5
+	Seed      uint64  // of the initialisation
+}
+
+// LogLinearMamba2 is Mamba-2 with log-linear attention for its recurrence
+// (fla-org/flash-linear-attention: fla/layers/log_linear_mamba2.py):
+//
+//	z, xBC, dt, ℓ = W_in u;   x, k, q = SiLU(conv(xBC));   Δ = softplus(dt + dt_bias)
+//	o = LogLinear(q, k, Δ x, levels softplus(L ⊙ ℓ)), scale N^{−½}, with log decay −e^{A_log} Δ
+//	y = W_out RMSNorm((o + D x) ⊙ SiLU(z))
+//
+// Its state is the last inputs of the convolution and MaxLevels−1 matrices
+// DState×HeadDim for each head, of fixed size, where the paper's grows with the
+// logarithm of the length to the same. A token costs as much as MaxLevels−1
+// recurrences of Mamba-2 beside the projections.
+type LogLinearMamba2 struct {
+	cfg          LogLinearConfig
+	kind         string
+	heads        int
+	In, Out      *nn.Linear
+	Conv         *nn.ShortConv
+	ALog, DtBias *tensor.Tensor // [H]
+	D            *tensor.Tensor // [H]
+	L            *tensor.Tensor // [H, MaxLevels]
+	Norm         *nn.RMSNormGated
+}
+
+// NewLogLinearMamba2 makes a layer: A from 1 to H, steps log-uniform from
+// 0.001 to 0.1, L and D ones, the projections torch's.
+func NewLogLinearMamba2(c LogLinearConfig) (*LogLinearMamba2, error) {
+	c.Expand, c.HeadDim, c.DState, c.Groups = or(c.Expand, 2), or(c.HeadDim, 64), or(c.DState, 128), or(c.Groups, 1)
+	c.ConvSize, c.MaxLevels, c.NormEps = or(c.ConvSize, 4), or(c.MaxLevels, 15), or(c.NormEps, 1e-5)
+	if c.Expand < 1 || c.HeadDim < 1 || c.DModel < 1 || c.DModel > maxWidth/c.Expand || c.DModel*c.Expand%c.HeadDim != 0 {
+		return nil, fmt.Errorf("linattn.LogLinearConfig: DModel %d, Expand %d, HeadDim %d: want whole heads in 1 to %d channels", c.DModel, c.Expand, c.HeadDim, maxWidth)
+	}
+	inner := c.DModel * c.Expand
+	H := inner / c.HeadDim
+	check := mixerConfig{layer: "LogLinear", dModel: c.DModel, heads: c.Groups, vHeads: H, keyDim: c.DState, valDim: c.HeadDim, conv: c.ConvSize, normName: "norm", eps: c.NormEps}
+	if err := check.check(); err != nil {
+		return nil, err
+	}
+	if c.ConvSize < 1 || c.MaxLevels < 1 || c.MaxLevels > 40 {
+		return nil, fmt.Errorf("linattn.LogLinearConfig: ConvSize %d, MaxLevels %d: want at least 1, and 1 to 40", c.ConvSize, c.MaxLevels)
+	}
+	mk, wide := &maker{rng: nn.NewRNG(c.Seed)}, inner+2*c.Groups*c.DState
+	l := &LogLinearMamba2{
+		cfg: c, heads: H,
+		kind: fmt.Sprintf("linattn.LogLinearMamba2/1 heads=%d key=%d value=%d conv=%d levels=%d", H, c.DState, c.HeadDim, c.ConvSize, c.MaxLevels),
+		In:   mk.linear(c.DModel, inner+wide+H*(c.MaxLevels+1), !c.NoBias), Out: mk.linear(inner, c.DModel, !c.NoBias),
+		Conv: mk.conv(wide, c.ConvSize, c.ConvBias),
+		ALog: nn.Full(0, H), DtBias: stepBias(mk.rng, H), D: nn.Full(1, H), L: nn.Full(1, H, c.MaxLevels),
+		Norm: &nn.RMSNormGated{Weight: nn.Full(1, inner), Eps: float32(c.NormEps)},
+	}
+	for h := range H {
+		l.ALog.Data()[h] = float32(math.Log(float64(h + 1)))
+	}
+	return l, mk.err
+}
+
+// Params lists the weights under flash-linear-attention's names.
+func (l *LogLinearMamba2) Params() nn.Params {
+	p := append(l.In.Params().Prefix("in_proj"), l.Conv.Params().Prefix("conv1d")...)
+	p = append(p, nn.Param{Name: "dt_bias", Tensor: l.DtBias, NoDecay: true}, nn.Param{Name: "A_log", Tensor: l.ALog, NoDecay: true},
+		nn.Param{Name: "L", Tensor: l.L, NoDecay: true}, nn.Param{Name: "D", Tensor: l.D, NoDecay: true})
+	p = append(p, l.Norm.Params().Prefix("norm")...)
+	return append(p, l.Out.Params().Prefix("out_proj")...)
+}
+
+// NewState has the part "conv" [batch, ConvSize−1, channels] and, for each level
+// from 1 on, "S1", "S2", …, [batch, heads, key, value].
+func (l *LogLinearMamba2) NewState(batch int) *tensor.State {
+	c := &l.cfg
+	st := tensor.NewState(l.kind, batch).Add("conv", tensor.New(batch, c.ConvSize-1, l.heads*c.HeadDim+2*c.Groups*c.DState))
+	for i := 1; i < c.MaxLevels; i++ {
+		st.Add(fmt.Sprintf("S%d", i), tensor.New(batch, l.heads, c.DState, c.HeadDim))
+	}
+	return st
+}
+
+// Forward mixes u [batch, length, DModel].
+func (l *LogLinearMamba2) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
+	tensor.Check("linattn.LogLinearMamba2", "u", u, -1, -1, l.cfg.DModel)
+	st.Check(l.kind, u.Dim(0))
+	B, T, H, P, G, N, L := u.Dim(0), u.Dim(1), l.heads, l.cfg.HeadDim, l.cfg.Groups, l.cfg.DState, l.cfg.MaxLevels
+	E := H * P
+	in, lo := l.In.Forward(u), 0
+	take := func(n int) *tensor.Tensor {
+		lo += n
+		return in.Narrow(-1, lo-n, lo)
+	}
+	z, xBC := take(E), l.Conv.Forward(take(E+2*G*N), st.Part(0))
+	dt := tensor.Softplus(tensor.Add(take(H), l.DtBias))
+	levels := tensor.Softplus(tensor.Mul(take(H*L).Reshape(B, T, H, L), l.L))
+	x := xBC.Narrow(-1, 0, E).Reshape(B, T, H, P)
+	k, q := xBC.Narrow(-1, E, E+G*N).Reshape(B, T, G, N), xBC.Narrow(-1, E+G*N, E+2*G*N).Reshape(B, T, G, N)
+	decay := tensor.Mul(dt, tensor.Neg(tensor.Exp(tensor.Enter(u.Scope(), l.ALog))))
+	var pos []int64
+	var parts []*tensor.Part
+	if st != nil {
+		pos, parts = st.Pos, st.Parts[1:]
+	}
+	o := LogLinear(q, k, tensor.Mul(x, dt.Reshape(B, T, H, 1)), decay, levels, rootOf(N), pos, parts)
+	st.Advance(T)
+	o = tensor.MulAdd(x, tensor.Enter(u.Scope(), l.D).Reshape(H, 1), o)
+	return l.Out.Forward(l.Norm.Forward(o.Reshape(B, T, E), z))
+}
