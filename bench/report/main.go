@@ -3,10 +3,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -31,7 +33,7 @@ var (
 
 func main() {
 	flag.Usage = func() {
-		fmt.Fprintln(os.Stderr, "usage: go run ./bench/report [flags]\n\nMeasures every layer over length and depth, the kernels against the machine's limits, and peers that are installed.")
+		fmt.Fprintln(os.Stderr, "usage: go run ./bench/report [flags]\n\nMeasures every layer over length and depth, the kernels against the machine's limits, and peers that are installed.\nAn interrupt ends the measuring early; the page then has what there is.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -85,8 +87,13 @@ func measure(only *regexp.Regexp) (*Result, error) {
 	if *kernel {
 		s.kernels(r)
 	}
-	s.run()
-	if *peers {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	s.run(ctx)
+	interrupted := ctx.Err() != nil
+	stop() // from here on an interrupt ends the program
+	if interrupted {
+		fmt.Fprintln(os.Stderr, "interrupted: the page has what was measured")
+	} else if *peers {
 		measurePeers(r)
 	}
 	r.Seconds = time.Since(start).Seconds()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -49,12 +50,16 @@ func (s *schedule) rounds(cost, least time.Duration) int {
 	return min(maxRounds, max(minRounds, int((s.atLeast+cost-1)/max(1, cost))))
 }
 
-func (s *schedule) run() {
+func (s *schedule) run(ctx context.Context) {
 	line := newLine()
+	defer line.clear()
 	for round := range maxRounds {
 		for _, t := range s.tasks {
 			if round > 0 && round >= s.rounds(t.spent/time.Duration(t.visits), t.least) {
 				continue
+			}
+			if ctx.Err() != nil {
+				return
 			}
 			done, left := s.left()
 			line.say(done, left, t.name)
@@ -67,7 +72,6 @@ func (s *schedule) run() {
 			t.visits++
 		}
 	}
-	line.clear()
 }
 
 // left is the time that is done and an estimate of what is to come: what each

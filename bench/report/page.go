@@ -478,6 +478,9 @@ func (b *builder) roofline() {
 		t.Rows = append(t.Rows, []string{fmt.Sprintf("%d  %s", n, k.Name), us(k.GFLOPS), ratio(k.GFLOPS / r.roof(k))})
 	}
 	read := r.reading()
+	if len(c.dots) == 0 || read <= 0 {
+		return
+	}
 	line := func(name string, peak float64, dashed bool) {
 		l := curve{label: name, ink: inkSoft, dashed: dashed}
 		for _, x := range []float64{lo, peak / read, hi} {
@@ -497,7 +500,7 @@ func (b *builder) roofline() {
 	c.xMin, c.xMax = lo, hi
 	c.yMin = c.yMax
 	for _, d := range c.dots {
-		c.yMin = min(c.yMin, d.y/1.6)
+		c.yMin, c.yMax = min(c.yMin, d.y/1.6), max(c.yMax, d.y*1.6)
 	}
 	s.Note = "Each dot is a kernel: how much it computes in a second over how much it computes for a byte that must move, on one core. " +
 		"The roofs were measured in the same run: a slope of reading memory, and level parts of multiplying and adding in vectors. Dots above the slope had their data in a cache; the further below the roof, the more room is left."
@@ -549,7 +552,7 @@ func (b *builder) sweeps() {
 				}
 			}
 			peak, i := r.roof(KernelResult{Name: w.Name, Level: w.Level}), last(w.GFLOPS)
-			if i < 0 || peak <= 0 {
+			if i < 0 || !(peak > 0) {
 				continue
 			}
 			tone := series(slices.Index(levelNames, w.Level))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"io"
@@ -270,6 +271,74 @@ func TestPeerOutput(t *testing.T) {
 		if !found {
 			t.Errorf("no peer does %s", w.key)
 		}
+	}
+}
+
+// What was not measured, as after an interrupt, leaves gaps and no nonsense.
+func TestInterrupted(t *testing.T) {
+	r := example()
+	s := &schedule{}
+	visits := 0
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for range 3 {
+		s.add("a task", 1, func() time.Duration {
+			if visits++; visits == 2 {
+				cancel()
+			}
+			return 0
+		})
+	}
+	s.run(ctx)
+	if visits != 2 {
+		t.Errorf("%d visits, want 2 of 3 tasks before the end", visits)
+	}
+	for i := range r.Layers {
+		l := &r.Layers[i]
+		clear(l.Decode)
+		clear(l.Train)
+		clear(l.TrainMemory)
+		if i > 0 {
+			clear(l.Forward)
+			clear(l.ForwardAll)
+			clear(l.State)
+			clear(l.Memory)
+		}
+	}
+	for i := range r.Kernels {
+		r.Kernels[i].GFLOPS = 0
+	}
+	clear(r.Limits)
+	clear(r.Sweeps[0].GFLOPS)
+	page, err := html(r, example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"page": string(page), "Markdown": string(markdown(r, example()))} {
+		if strings.Contains(text, "NaN") || strings.Contains(text, "Inf") {
+			i := max(strings.Index(text, "NaN"), strings.Index(text, "Inf"))
+			t.Errorf("the %s has NaN or Inf: … %s", name, text[max(0, i-300):min(len(text), i+40)])
+		}
+	}
+}
+
+// A schedule visits what is short at least minRounds times and what is long once.
+func TestSchedule(t *testing.T) {
+	s := &schedule{atLeast: 20 * time.Millisecond}
+	visits := make([]int, 3)
+	for i, takes := range []time.Duration{0, 8 * time.Millisecond, 30 * time.Millisecond} {
+		s.add("a task", 1, func() time.Duration {
+			visits[i]++
+			time.Sleep(takes)
+			return takes
+		})
+	}
+	s.run(t.Context())
+	if visits[0] != maxRounds || visits[1] != minRounds || visits[2] != 1 {
+		t.Errorf("%v visits to what takes 0, 8 and 30 ms of 20, want %d, %d and 1", visits, maxRounds, minRounds)
+	}
+	if _, left := s.left(); left != 0 {
+		t.Errorf("%v left at the end, want 0", left)
 	}
 }
 
