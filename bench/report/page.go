@@ -552,7 +552,7 @@ func (b *builder) sweeps() {
 				}
 			}
 			peak, i := r.roof(KernelResult{Name: w.Name, Level: w.Level}), last(w.GFLOPS)
-			if i < 0 || !(peak > 0) {
+			if i < 0 || !(peak > 0) { // without limits it is no number
 				continue
 			}
 			tone := series(slices.Index(levelNames, w.Level))
