@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/subquad/subquad/hw"
@@ -20,7 +21,7 @@ import (
 var (
 	out      = flag.String("out", "report", "folder to write report.html, report.md and report.json to")
 	before   = flag.String("before", "", "report.json of an earlier run to compare with")
-	redraw   = flag.String("draw", "", "measure nothing: draw the page of this report.json")
+	redraw   = flag.String("draw", "", "measure nothing: draw the page of this report.json, or of several with commas between them, the best of each figure")
 	chosen   = flag.String("layers", "", "only layers whose name matches this expression, and softmax attention")
 	width    = flag.Int("d", 256, "channels of each layer")
 	longest  = flag.Int("longest", 65536, "longest sequence")
@@ -58,8 +59,17 @@ func run() error {
 		}
 	}
 	if *redraw != "" {
-		if r, err = load(*redraw); err != nil {
-			return fmt.Errorf("-draw: %w", err)
+		for i, path := range strings.Split(*redraw, ",") {
+			next, err := load(path)
+			if err == nil && i > 0 {
+				err = r.merge(next)
+			}
+			if err != nil {
+				return fmt.Errorf("-draw: %w", err)
+			}
+			if i == 0 {
+				r = next
+			}
 		}
 	} else if r, err = measure(only); err != nil {
 		return err

@@ -147,6 +147,50 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+func TestMerge(t *testing.T) {
+	r, o := example(), example()
+	o.Lengths, o.Depths = o.Lengths[1:], o.Depths[1:] // 512 … and 4096 only
+	for i := range o.Layers {
+		l := &o.Layers[i]
+		l.Forward, l.ForwardAll, l.Train, l.State, l.Memory, l.TrainMemory = l.Forward[1:], l.ForwardAll[1:], l.Train[1:], l.State[1:], l.Memory[1:], l.TrainMemory[1:]
+		l.Decode = l.Decode[1:]
+	}
+	o.Layers[0].Forward[0], o.Layers[0].Forward[1], o.Layers[0].Decode[0] = 1, 1000, 2
+	r.Layers[0].Forward[3] = 0
+	three := o.Layers[0].Forward[2]
+	o.Kernels[0].GFLOPS, o.Kernels[1].GFLOPS = 1000, 1
+	o.Kernels = append(o.Kernels, KernelResult{"another", "avx512", 1, 1})
+	o.Sweeps[0].GFLOPS = []float64{1, 1, 200}
+	o.Peers[0].Ours, o.Peers[0].Theirs = 500, 9000
+	o.Limits["avx512"] = Limit{100, 20}
+	want := r.Layers[0].Forward[2]
+	if err := r.merge(o); err != nil {
+		t.Fatal(err)
+	}
+	if f := r.Layers[0].Forward; f[1] != 1 || f[2] != want || f[3] != three {
+		t.Errorf("forward %v, want 1, %g and %g after the first", f, want, three)
+	}
+	if d := r.Layers[0].Decode; d[0] != 10 || d[1] != 2 {
+		t.Errorf("single tokens %v, want 10 and 2", d)
+	}
+	if r.Kernels[0].GFLOPS != 1000 || r.Kernels[1].GFLOPS != 50 || r.Kernels[len(r.Kernels)-1].Name != "another" {
+		t.Errorf("kernels %v, want 1000, 50 and another", r.Kernels)
+	}
+	if g := r.Sweeps[0].GFLOPS; !reflect.DeepEqual(g, []float64{80, 90, 200}) {
+		t.Errorf("a sweep %v, want 80, 90, 200", g)
+	}
+	if p := r.Peers[0]; p.Ours != 500 || p.Theirs != 2000 || len(r.Peers) != 2 {
+		t.Errorf("a peer %+v of %d, want 500 and 2000 of 2", p, len(r.Peers))
+	}
+	if l := r.Limits["avx512"]; l != (Limit{128, 20}) {
+		t.Errorf("a limit %v, want 128 and 20", l)
+	}
+	o.CPU = "another"
+	if err := r.merge(o); err == nil || !strings.Contains(err.Error(), "want two of one machine") {
+		t.Errorf("another machine: %v, want an error", err)
+	}
+}
+
 func TestMarkdown(t *testing.T) {
 	text := string(markdown(example(), example()))
 	for _, want := range []string{

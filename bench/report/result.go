@@ -81,6 +81,77 @@ func load(path string) (*Result, error) {
 	return r, nil
 }
 
+// merge adds what another run on the same machine measured: of each figure the
+// better one, as among the rounds of one run.
+func (r *Result) merge(o *Result) error {
+	if o.CPU != r.CPU || o.Level != r.Level || o.Cores != r.Cores || o.Width != r.Width {
+		return fmt.Errorf("runs on %s, %s, %d cores, %d channels and on %s, %s, %d cores, %d channels: want two of one machine at one width",
+			r.CPU, r.Level, r.Cores, r.Width, o.CPU, o.Level, o.Cores, o.Width)
+	}
+	less := func(x, y []int, now, other []float64) {
+		for i, n := range x {
+			if j := slices.Index(y, n); j >= 0 && other[j] > 0 && (now[i] == 0 || other[j] < now[i]) {
+				now[i] = other[j]
+			}
+		}
+	}
+	for i := range r.Layers {
+		a := &r.Layers[i]
+		for _, b := range o.Layers {
+			if b.Name == a.Name {
+				less(r.Lengths, o.Lengths, a.Forward, b.Forward)
+				less(r.Lengths, o.Lengths, a.ForwardAll, b.ForwardAll)
+				less(r.Lengths, o.Lengths, a.Train, b.Train)
+				less(r.Depths, o.Depths, a.Decode, b.Decode)
+			}
+		}
+	}
+	for level, l := range o.Limits {
+		was, ok := r.Limits[level]
+		if !ok && r.Limits == nil {
+			r.Limits = map[string]Limit{}
+		}
+		r.Limits[level] = Limit{max(was.GFLOPS, l.GFLOPS), max(was.GBs, l.GBs)}
+	}
+	for _, b := range o.Kernels {
+		if i := slices.IndexFunc(r.Kernels, func(a KernelResult) bool { return a.Name == b.Name && a.Level == b.Level }); i >= 0 {
+			r.Kernels[i].GFLOPS = max(r.Kernels[i].GFLOPS, b.GFLOPS)
+		} else {
+			r.Kernels = append(r.Kernels, b)
+		}
+	}
+	for _, b := range o.Sweeps {
+		i := slices.IndexFunc(r.Sweeps, func(a Sweep) bool { return a.Name == b.Name && a.Level == b.Level })
+		if i < 0 {
+			r.Sweeps = append(r.Sweeps, b)
+			continue
+		}
+		for j, n := range r.Sweeps[i].Sizes {
+			if k := slices.Index(b.Sizes, n); k >= 0 {
+				r.Sweeps[i].GFLOPS[j] = max(r.Sweeps[i].GFLOPS[j], b.GFLOPS[k])
+			}
+		}
+	}
+	for _, b := range o.Peers {
+		i := slices.IndexFunc(r.Peers, func(a PeerResult) bool {
+			return a.Peer == b.Peer && a.Work == b.Work && a.Threads == b.Threads
+		})
+		if i < 0 {
+			r.Peers = append(r.Peers, b)
+			continue
+		}
+		r.Peers[i].Ours, r.Peers[i].Theirs = min(r.Peers[i].Ours, b.Ours), min(r.Peers[i].Theirs, b.Theirs)
+	}
+	if len(r.Models) == 0 {
+		r.Models = o.Models
+	}
+	if len(r.Absent) == 0 {
+		r.Absent = o.Absent
+	}
+	r.Seconds += o.Seconds
+	return nil
+}
+
 // check says what would keep a page from being drawn.
 func (r *Result) check() error {
 	if len(r.Lengths) == 0 || len(r.Layers) == 0 {
