@@ -18,6 +18,7 @@ import (
 	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/kernel/gemm"
 	"github.com/subquad/subquad/lm"
+	"github.com/subquad/subquad/nn"
 	"github.com/subquad/subquad/tensor"
 )
 
@@ -29,6 +30,8 @@ var (
 	prompt  = flag.Int("prompt", 512, "tokens of the prompt")
 	gen     = flag.Int("gen", 128, "tokens to generate")
 	depth   = flag.Int("depth", 0, "tokens read before generation begins, beside the prompt")
+	batch   = flag.Int("batch", 1, "sequences that generate at once, a token of each in a step")
+	klPath  = flag.String("kl", "", "instead, print what narrowing the matrices does to the model's distributions: on this text, for a model of bytes, or on its own (self)")
 	asJSON  = flag.Bool("json", false, "print the result as JSON")
 	precise = flag.String("precision", "highest", "of matrix products while the prompt is read, where there are tiles: "+strings.Join(precisions, ", "))
 	rounds  = flag.Int("rounds", 3, "times the prompt is read; the best counts")
@@ -44,6 +47,21 @@ var configs = map[string]func() (*lm.Model, error){
 	},
 	"rwkv7-191m": func() (*lm.Model, error) {
 		return lm.NewRWKV(lm.RWKVConfig{Version: 7, Vocab: 65536, DModel: 768, NumLayers: 12})
+	},
+	"rwkv6-160m": func() (*lm.Model, error) {
+		m, err := lm.NewRWKV(lm.RWKVConfig{Version: 6, Vocab: 65536, DModel: 768, NumLayers: 12, Empty: true})
+		if err == nil { // its authors' orthogonal matrices would take half a minute
+			rng := nn.NewRNG(1)
+			for _, p := range m.Params() {
+				if p.Matrix {
+					d := p.Data()
+					for i := range d {
+						d[i] = (rng.Float32() - 0.5) / 16
+					}
+				}
+			}
+		}
+		return m, err
 	},
 	"llama-124m": func() (*lm.Model, error) {
 		return lm.New(lm.Config{ModelType: "llama", VocabSize: 50280, HiddenSize: 768, NumLayers: 12, NumHeads: 12, NumKVHeads: 12, IntermediateSize: 2048, Tied: true})
@@ -65,15 +83,16 @@ type report struct {
 	Prompt      int     `json:"prompt"`
 	Gen         int     `json:"gen"`
 	Depth       int     `json:"depth"`
+	Batch       int     `json:"batch"`
 	Weights     int     `json:"weights"`
 	WeightBytes int     `json:"weight_bytes"`
 	Prefill     float64 `json:"prefill_tok_s"`
-	Decode      float64 `json:"decode_tok_s"`
+	Decode      float64 `json:"decode_tok_s"` // of all sequences
 	PeakRSS     int     `json:"peak_rss_bytes"`
 	StateBytes  int     `json:"state_bytes"`
 	PeakGFLOPS  float64 `json:"peak_gflops"`    // one core's multiply-adds, in the same run
 	Bandwidth   float64 `json:"bandwidth_gbs"`  // one core reading as many bytes as the weights have
-	DecodeFrac  float64 `json:"decode_of_peak"` // decode against bandwidth over weights
+	DecodeFrac  float64 `json:"decode_of_peak"` // steps a second against bandwidth over weights
 }
 
 func main() {
@@ -82,6 +101,13 @@ func main() {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	if *klPath != "" {
+		if err := runKL(); err != nil {
+			fmt.Fprintln(os.Stderr, "lmbench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	r, err := run()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "lmbench:", err)
@@ -99,10 +125,44 @@ func main() {
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "%s\t%s, %s, %s precision, %d threads, %.0f M weights in %.0f MB\n", r.Model, r.DType, r.Level, r.Precision, r.Threads, float64(r.Weights)/1e6, float64(r.WeightBytes)/1e6)
 	fmt.Fprintf(out, "prompt of %d\t%.1f tokens/s\n", r.Prompt, r.Prefill)
-	fmt.Fprintf(out, "generation of %d at depth %d\t%.1f tokens/s, %.2f of what reading the weights takes\n", r.Gen, r.Depth, r.Decode, r.DecodeFrac)
+	fmt.Fprintf(out, "generation of %d at depth %d, %d at once\t%.1f tokens/s, %.2f of what reading the weights takes\n", r.Gen, r.Depth, r.Batch, r.Decode, r.DecodeFrac)
 	fmt.Fprintf(out, "memory\t%.0f MB at most, state %.2f MB\n", float64(r.PeakRSS)/1e6, float64(r.StateBytes)/1e6)
 	fmt.Fprintf(out, "one core\t%.0f GFLOP/s, %.1f GB/s\n", r.PeakGFLOPS, r.Bandwidth)
 	out.Flush()
+}
+
+// model is the one to measure, in float32.
+func model() (*lm.Model, error) {
+	if *path != "" {
+		return lm.Load(*path)
+	}
+	make, ok := configs[*config]
+	if !ok {
+		return nil, fmt.Errorf("-config %q: want one of %s", *config, strings.Join(slices.Sorted(maps.Keys(configs)), ", "))
+	}
+	return make()
+}
+
+func runKL() error {
+	m, err := model()
+	if err != nil {
+		return err
+	}
+	text, err := klText(*klPath, m.Vocab())
+	if err != nil {
+		return err
+	}
+	rows, err := kl(model, text)
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		e := json.NewEncoder(os.Stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(rows)
+	}
+	printKL(os.Stdout, rows)
+	return nil
 }
 
 func run() (r report, err error) {
@@ -114,21 +174,14 @@ func run() (r report, err error) {
 	if precision < 0 {
 		return r, fmt.Errorf("-precision %q: want one of %s", *precise, strings.Join(precisions, ", "))
 	}
-	if *prompt < 1 || *gen < 1 || *depth < 0 || *rounds < 1 {
-		return r, fmt.Errorf("-prompt %d, -gen %d, -depth %d, -rounds %d: want at least 1, 1, 0, 1", *prompt, *gen, *depth, *rounds)
+	if *prompt < 1 || *gen < 1 || *depth < 0 || *rounds < 1 || *batch < 1 {
+		return r, fmt.Errorf("-prompt %d, -gen %d, -depth %d, -rounds %d, -batch %d: want at least 1, 1, 0, 1, 1", *prompt, *gen, *depth, *rounds, *batch)
 	}
-	var m *lm.Model
 	name := *config
 	if *path != "" {
 		name = *path
-		m, err = lm.Load(*path)
-	} else {
-		make, ok := configs[*config]
-		if !ok {
-			return r, fmt.Errorf("-config %q: want one of %s", *config, strings.Join(slices.Sorted(maps.Keys(configs)), ", "))
-		}
-		m, err = make()
 	}
+	m, err := model()
 	if err != nil {
 		return r, err
 	}
@@ -139,7 +192,7 @@ func run() (r report, err error) {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	r = report{Model: name, DType: *dtype, Precision: *precise, Level: hw.Current().String(), Threads: workers, Prompt: *prompt, Gen: *gen, Depth: *depth, Weights: m.Params().Count()}
+	r = report{Model: name, DType: *dtype, Precision: *precise, Level: hw.Current().String(), Threads: workers, Prompt: *prompt, Gen: *gen, Depth: *depth, Batch: *batch, Weights: m.Params().Count()}
 	for _, p := range m.Params() {
 		r.WeightBytes += p.Bytes()
 	}
@@ -155,12 +208,16 @@ func run() (r report, err error) {
 		ids[i] = (i*7919 + 13) % m.Vocab()
 	}
 	s := tensor.NewScope(tensor.Workers(workers), tensor.MatMulPrecision(tensor.Precision(precision)))
+	text := make([][]int, 1, *batch)
 	read := func(st *tensor.State, n int) (time.Duration, error) {
 		start := time.Now()
 		for n > 0 {
 			k := min(n, 512)
 			s.Reset()
-			if _, err := m.Last(s, [][]int{ids[:k]}, st); err != nil {
+			for b := range text {
+				text[b] = ids[:k]
+			}
+			if _, err := m.Last(s, text, st); err != nil {
 				return 0, err
 			}
 			n -= k
@@ -178,16 +235,29 @@ func run() (r report, err error) {
 		best = min(best, t)
 	}
 	r.Prefill = float64(*prompt) / best.Seconds()
+	if *batch > 1 { // the sequences that generate have read the same
+		text, st = text[:*batch], m.NewState(*batch)
+		if _, err := read(st, *prompt); err != nil {
+			return r, err
+		}
+	}
 	if _, err := read(st, *depth); err != nil {
 		return r, err
 	}
-	one := [][]int{{1}}
+	next := make([][]int, *batch)
+	for b := range next {
+		next[b] = []int{1 + b}
+	}
 	step := func() error {
 		s.Reset()
-		_, err := m.Last(s, one, st)
-		one[0][0] = (one[0][0]*31 + 7) % m.Vocab()
+		_, err := m.Last(s, next, st)
+		for _, id := range next {
+			id[0] = (id[0]*31 + 7) % m.Vocab()
+		}
 		return err
 	}
+	s.StartTeam() // as Generate does
+	defer s.StopTeam()
 	if err := step(); err != nil {
 		return r, err
 	}
@@ -197,7 +267,8 @@ func run() (r report, err error) {
 			return r, err
 		}
 	}
-	r.Decode = float64(*gen) / time.Since(start).Seconds()
+	steps := float64(*gen) / time.Since(start).Seconds()
+	r.Decode = steps * float64(*batch)
 	r.StateBytes = st.Bytes()
 	r.PeakRSS = peakRSS()
 	limits()
@@ -205,7 +276,7 @@ func run() (r report, err error) {
 	if m.Head.Weight != m.Embedding.Weight {
 		embedding = m.Embedding.Weight.Bytes() // one row of it is read
 	}
-	r.DecodeFrac = r.Decode * float64(r.WeightBytes-embedding) / (r.Bandwidth * 1e9)
+	r.DecodeFrac = steps * float64(r.WeightBytes-embedding) / (r.Bandwidth * 1e9)
 	return r, nil
 }
 

@@ -3,6 +3,8 @@ package gemm
 import (
 	"runtime"
 	"time"
+
+	"github.com/subquad/subquad/hw"
 )
 
 // PeakFLOPS measures for about 20 ms what one core can do at the current level
@@ -32,13 +34,14 @@ func fastest(f func() float64) float64 {
 	return best
 }
 
-// ReadBandwidth measures how fast one core reads a buffer of the given size over and over, in
-// bytes a second, for about 20 ms.
+// ReadBandwidth measures how fast one core reads a buffer of the given size, in large pages where
+// there are such, over and over, in bytes a second, for about 20 ms.
 func ReadBandwidth(bytes int) float64 {
 	buf := make([]float32, max(1, bytes/4))
 	for i := range buf {
 		buf[i] = 1
 	}
+	hw.LargePages(buf)
 	best := 0.0
 	var sink float32
 	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
