@@ -240,8 +240,7 @@ func (m *TimeMixQ6) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	tensor.Check("rwkv.TimeMixQ6", "x", x, -1, -1, m.cfg.DModel)
 	st.Check(m.kind, x.Dim(0))
 	B, T, H, N := x.Dim(0), x.Dim(1), m.cfg.NumHeads, m.cfg.HeadDim
-	dx := tensor.Sub(nn.TokenShift(x, st.Part(0)), x)
-	in := lowRankShift(x, dx, m.MaaX, m.MaaW1, &m.maaW2, &m.Maa)
+	in := lowRankShift(x, nn.TokenShift(x, st.Part(0)), m.MaaX, m.MaaW1, &m.maaW2, &m.Maa)
 	xr, xk, xv, xw, xg := in[0], in[1], in[2], in[3], in[4]
 
 	r := m.heads(m.Q.Forward(xr))
@@ -390,9 +389,9 @@ func (m *TimeMixQ7) Mix(x, vFirst *tensor.Tensor, st *tensor.State) (y, v1 *tens
 	B, T, H, N := x.Dim(0), x.Dim(1), m.cfg.NumHeads, m.cfg.HeadDim
 	in := [6]*tensor.Tensor{x, x, x, x, x, x}
 	if m.cfg.TokenShift {
-		dx := tensor.Sub(nn.TokenShift(x, st.Part(1)), x)
+		prev := nn.TokenShift(x, st.Part(1))
 		for i, mu := range m.X {
-			in[i] = tensor.MulAdd(dx, mu, x)
+			in[i] = tensor.Lerp(x, prev, mu)
 		}
 	}
 	xr, xw, xk, xv, xa, xg := in[0], in[1], in[2], in[3], in[4], in[5]

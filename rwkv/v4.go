@@ -131,7 +131,7 @@ func (m *TimeMix4) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 
 // blend is μ x_t + (1−μ) x_{t−1}.
 func blend(x, prev, mu *tensor.Tensor) *tensor.Tensor {
-	return tensor.MulAdd(tensor.Sub(x, prev), mu, prev)
+	return tensor.Lerp(prev, x, mu)
 }
 
 // ChannelMix4 is RWKV-4's channel mixing:

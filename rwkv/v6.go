@@ -82,22 +82,21 @@ func (m *TimeMix6) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	tensor.Check("rwkv.TimeMix6", "x", x, -1, -1, m.cfg.DModel)
 	st.Check(m.kind, x.Dim(0))
 	B, T, N := x.Dim(0), x.Dim(1), m.cfg.HeadDim
-	dx := tensor.Sub(nn.TokenShift(x, st.Part(0)), x)
-	in := lowRankShift(x, dx, m.MaaX, m.MaaW1, &m.maaW2, &m.Maa)
+	in := lowRankShift(x, nn.TokenShift(x, st.Part(0)), m.MaaX, m.MaaW1, &m.maaW2, &m.Maa)
 	xw, xk, xv, xr, xg := in[0], in[1], in[2], in[3], in[4]
 	decay := tensor.Add(tensor.MatMul(tensor.Tanh(tensor.MatMul(xw, m.DecayW1)), m.DecayW2), m.Decay)
 	logDecay := tensor.Neg(tensor.Exp(decay)).Reshape(B, T, m.cfg.DModel/N, N)
 	return m.mix(xr, xk, xv, xg, logDecay, m.First, st)
 }
 
-// lowRankShift is x + dx (μ_i + tanh((x + dx μ_x) w1)_i w2_i), version 6's shift
+// lowRankShift is x + dx (μ_i + tanh((x + dx μ_x) w1)_i w2_i), dx = prev − x, version 6's shift
 // by amounts that depend on the token.
-func lowRankShift(x, dx, muX, w1 *tensor.Tensor, w2, mu *[5]*tensor.Tensor) (in [5]*tensor.Tensor) {
-	low := tensor.Tanh(tensor.MatMul(tensor.MulAdd(dx, muX, x), w1))
+func lowRankShift(x, prev, muX, w1 *tensor.Tensor, w2, mu *[5]*tensor.Tensor) (in [5]*tensor.Tensor) {
+	low := tensor.Tanh(tensor.MatMul(tensor.Lerp(x, prev, muX), w1))
 	R := low.Dim(-1) / len(in)
 	for i := range in {
 		by := tensor.Add(tensor.MatMul(low.Narrow(-1, i*R, (i+1)*R), w2[i]), mu[i])
-		in[i] = tensor.MulAdd(dx, by, x)
+		in[i] = tensor.Lerp(x, prev, by)
 	}
 	return in
 }
@@ -147,9 +146,9 @@ func (m *ChannelMix6) NewState(batch int) *tensor.State {
 func (m *ChannelMix6) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	tensor.Check("rwkv.ChannelMix6", "x", x, -1, -1, m.cfg.DModel)
 	st.Check(m.kind, x.Dim(0))
-	dx := tensor.Sub(nn.TokenShift(x, st.Part(0)), x)
-	r := tensor.Sigmoid(m.Receptance.Forward(tensor.MulAdd(dx, m.MaaR, x)))
-	k := tensor.ReLU2(m.Key.Forward(tensor.MulAdd(dx, m.MaaK, x)))
+	prev := nn.TokenShift(x, st.Part(0))
+	r := tensor.Sigmoid(m.Receptance.Forward(tensor.Lerp(x, prev, m.MaaR)))
+	k := tensor.ReLU2(m.Key.Forward(tensor.Lerp(x, prev, m.MaaK)))
 	st.Advance(x.Dim(1))
 	return tensor.Mul(r, m.Value.Forward(k))
 }

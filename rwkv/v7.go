@@ -203,22 +203,21 @@ func (m *TimeMix7) Mix(x, vFirst *tensor.Tensor, st *tensor.State) (y, v1 *tenso
 	B, T, N := x.Dim(0), x.Dim(1), m.cfg.HeadDim
 	H := m.cfg.DModel / N
 
-	dx := tensor.Sub(nn.TokenShift(x, st.Part(0)), x)
-	xr, xw, xk := tensor.MulAdd(dx, m.XR, x), tensor.MulAdd(dx, m.XW, x), tensor.MulAdd(dx, m.XK, x)
-	xv, xa, xg := tensor.MulAdd(dx, m.XV, x), tensor.MulAdd(dx, m.XA, x), tensor.MulAdd(dx, m.XG, x)
+	prev := nn.TokenShift(x, st.Part(0))
+	xr, xw, xk := tensor.Lerp(x, prev, m.XR), tensor.Lerp(x, prev, m.XW), tensor.Lerp(x, prev, m.XK)
+	xv, xa, xg := tensor.Lerp(x, prev, m.XV), tensor.Lerp(x, prev, m.XA), tensor.Lerp(x, prev, m.XG)
 
 	r, k, v := m.Receptance.Forward(xr), m.Key.Forward(xk), m.Value.Forward(xv)
-	logDecay := tensor.Scale(tensor.Sigmoid(tensor.Add(tensor.MatMul(tensor.Tanh(tensor.MatMul(xw, m.W1)), m.W2), m.W0)), -expHalf)
-	a := tensor.Sigmoid(tensor.Add(tensor.MatMul(tensor.MatMul(xa, m.A1), m.A2), m.A0))
+	logDecay := tensor.Scale(tensor.SigmoidAdd(tensor.MatMul(tensor.Tanh(tensor.MatMul(xw, m.W1)), m.W2), m.W0), -expHalf)
+	a := tensor.SigmoidAdd(tensor.MatMul(tensor.MatMul(xa, m.A1), m.A2), m.A0)
 	g := tensor.MatMul(tensor.Sigmoid(tensor.MatMul(xg, m.G1)), m.G2)
 	if vFirst == nil {
 		vFirst = v
 	} else {
-		mix := tensor.Sigmoid(tensor.Add(tensor.MatMul(tensor.MatMul(xv, m.V1), m.V2), m.V0))
-		v = tensor.Add(v, tensor.Mul(tensor.Sub(vFirst, v), mix))
+		v = tensor.Lerp(v, vFirst, tensor.SigmoidAdd(tensor.MatMul(tensor.MatMul(xv, m.V1), m.V2), m.V0))
 	}
 	kappa := tensor.L2Norm(tensor.Mul(k, m.KK).Reshape(B, T, H, N), 1e-12)
-	k = tensor.Mul(k, tensor.AddConst(tensor.Mul(tensor.AddConst(a, -1), m.KA), 1))
+	k = tensor.Lerp(k, tensor.Mul(k, a), m.KA) // k (1 + (a − 1) k_a)
 
 	r, k, v = r.Reshape(B, T, H, N), k.Reshape(B, T, H, N), v.Reshape(B, T, H, N)
 	o := scan.Matrix(scan.MatrixInput{
@@ -229,9 +228,9 @@ func (m *TimeMix7) Mix(x, vFirst *tensor.Tensor, st *tensor.State) (y, v1 *tenso
 	}, st.Part(1))
 	st.Advance(T)
 
-	bonus := tensor.Mul(tensor.Sum(tensor.Mul(tensor.Mul(r, k), m.RK), -1, true), v)
-	o = tensor.Add(m.LnX.Forward(o.Reshape(B, T, H*N)), bonus.Reshape(B, T, H*N))
-	return m.Output.Forward(tensor.Mul(o, g)), vFirst
+	o = m.LnX.Forward(o.Reshape(B, T, H*N)).Reshape(B, T, H, N)
+	o = tensor.MulAdd(v, tensor.Sum(tensor.Mul(tensor.Mul(r, k), m.RK), -1, true), o)
+	return m.Output.Forward(tensor.Mul(o.Reshape(B, T, H*N), g)), vFirst
 }
 
 // ChannelMix7 is RWKV-7's channel mixing, y = W_v max(W_k x_k, 0)². Its state is the last token.
@@ -277,7 +276,7 @@ func (m *ChannelMix7) NewState(batch int) *tensor.State {
 func (m *ChannelMix7) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	tensor.Check("rwkv.ChannelMix7", "x", x, -1, -1, m.cfg.DModel)
 	st.Check(m.kind, x.Dim(0))
-	xk := tensor.MulAdd(tensor.Sub(nn.TokenShift(x, st.Part(0)), x), m.XK, x)
+	xk := tensor.Lerp(x, nn.TokenShift(x, st.Part(0)), m.XK)
 	st.Advance(x.Dim(1))
 	return m.Value.Forward(m.Key.Then(xk, tensor.LinearOptions{Map: tensor.MapReLU2}))
 }

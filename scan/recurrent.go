@@ -166,14 +166,22 @@ func (r *recurrent) pieceBack(w *chunkWork, i, t int, a *rec.MatrixArgs, g *rec.
 	}
 }
 
+// bonusLocal is the most rows whose bonus is found with vectors.
+const bonusLocal = 256
+
 // finish adds the bonus to the outputs of a's tokens and scales them.
 func (r *recurrent) finish(i int, a *rec.MatrixArgs) {
 	if r.u == nil && r.scale == 1 {
 		return
 	}
+	var qu [bonusLocal]float32
 	for n := range a.T {
 		o := a.O[n*a.OStride:][:r.cols]
-		if r.u != nil {
+		switch {
+		case r.u != nil && r.rows <= bonusLocal:
+			vec.Mul(qu[:r.rows], a.Q[n*a.QStride:], r.u[i%r.heads*r.rows:])
+			vec.Axpy(o, vec.Dot(qu[:r.rows], a.Kk[n*a.KStride:]), a.Vv[n*a.VStride:])
+		case r.u != nil:
 			vec.Axpy(o, r.bonus(i, a, n), a.Vv[n*a.VStride:])
 		}
 		if r.scale != 1 {

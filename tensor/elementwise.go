@@ -569,3 +569,68 @@ func MulAdd(a, b, c *Tensor) *Tensor {
 	}
 	return y
 }
+
+// Lerp is x + w·(y − x), which is x where w is 0 and y where it is 1; y has x's
+// shape, w is repeated as in Mul.
+func Lerp(x, y, w *Tensor) *Tensor {
+	const op = "Lerp"
+	Check(op, "y", y, x.Shape()...)
+	p := pair(op, x, w)
+	s := ScopeOf(op, x, y, w)
+	if s.Recording() || s.IsFloat64() || p.shape != x.shape || p.cb != p.cols || !y.Contiguous() {
+		return MulAdd(Sub(y, x), w, x)
+	}
+	out := Out(op, x.Shape(), x, y, w)
+	p.long(x, w)
+	if tasks := hw.Tasks(s.Workers(), p.rows, 0.2*float64(p.cols)); tasks > 1 {
+		lerpParallel(p, tasks, out, x, y, w)
+	} else {
+		lerp(p, 0, p.rows, out, x, y, w)
+	}
+	return out
+}
+
+func lerpParallel(p pairing, tasks int, out, x, y, w *Tensor) {
+	hw.Parallel(out.scope.Workers(), tasks, func(i int) {
+		lo, hi := hw.Range(i, tasks, p.rows)
+		lerp(p, lo, hi, out, x, y, w)
+	})
+}
+
+func lerp(p pairing, lo, hi int, out, x, y, w *Tensor) {
+	p.each(lo, hi, func(ox, ow, oy int) {
+		vec.Lerp(out.data[oy:oy+p.cols], x.data[ox:ox+p.cols], y.data[oy:oy+p.cols], w.data[ow:ow+p.cols])
+	})
+}
+
+// SigmoidAdd is σ(x + b), b repeated as in Add.
+func SigmoidAdd(x, b *Tensor) *Tensor {
+	const op = "SigmoidAdd"
+	p := pair(op, x, b)
+	s := ScopeOf(op, x, b)
+	if s.Recording() || s.IsFloat64() {
+		return Sigmoid(Add(x, b))
+	}
+	y := Out(op, p.shape[:p.rank], x, b)
+	if tasks := hw.Tasks(s.Workers(), p.rows, 0.7*float64(p.cols)); tasks > 1 {
+		sigmoidAddParallel(p, tasks, y, x, b)
+	} else {
+		sigmoidAdd(p, 0, p.rows, y, x, b)
+	}
+	return y
+}
+
+func sigmoidAddParallel(p pairing, tasks int, y, x, b *Tensor) {
+	hw.Parallel(y.scope.Workers(), tasks, func(i int) {
+		lo, hi := hw.Range(i, tasks, p.rows)
+		sigmoidAdd(p, lo, hi, y, x, b)
+	})
+}
+
+func sigmoidAdd(p pairing, lo, hi int, y, x, b *Tensor) {
+	p.each(lo, hi, func(ox, ob, oy int) {
+		row := y.data[oy : oy+p.cols]
+		opAdd.row(row, x.data[ox:ox+p.ca], b.data[ob:ob+p.cb])
+		vec.Sigmoid(row, row)
+	})
+}

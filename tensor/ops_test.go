@@ -96,7 +96,7 @@ func opCases() (cases []opCase) {
 	for _, o := range []struct {
 		name string
 		f    func(a, b *tensor.Tensor) *tensor.Tensor
-	}{{"Add", tensor.Add}, {"Sub", tensor.Sub}, {"Mul", tensor.Mul}, {"Div", tensor.Div}, {"SiLUMul", tensor.SiLUMul}} {
+	}{{"Add", tensor.Add}, {"Sub", tensor.Sub}, {"Mul", tensor.Mul}, {"Div", tensor.Div}, {"SiLUMul", tensor.SiLUMul}, {"SigmoidAdd", tensor.SigmoidAdd}} {
 		for _, p := range pairs {
 			cases = append(cases, opCase{fmt.Sprintf("%s %v %v", o.name, p[0], p[1]), 0.5, 2, p[:], func(x []*tensor.Tensor) *tensor.Tensor { return o.f(x[0], x[1]) }})
 		}
@@ -104,6 +104,9 @@ func opCases() (cases []opCase) {
 	cases = append(cases, opCase{"MulAdd", -1, 1, [][]int{{3, 17}, {3, 17}, {3, 17}}, func(x []*tensor.Tensor) *tensor.Tensor { return tensor.MulAdd(x[0], x[1], x[2]) }})
 	cases = append(cases, opCase{"MulAdd of a row", -1, 1, [][]int{{2, 3, 17}, {17}, {2, 3, 17}}, func(x []*tensor.Tensor) *tensor.Tensor { return tensor.MulAdd(x[0], x[1], x[2]) }})
 	cases = append(cases, opCase{"MulAdd of columns", -1, 1, [][]int{{2, 3, 17}, {3, 1}, {2, 3, 17}}, func(x []*tensor.Tensor) *tensor.Tensor { return tensor.MulAdd(x[0], x[1], x[2]) }})
+	for _, w := range [][]int{{2, 3, 17}, {17}, {3, 1}} {
+		cases = append(cases, opCase{fmt.Sprintf("Lerp %v", w), -1, 1, [][]int{{2, 3, 17}, {2, 3, 17}, w}, func(x []*tensor.Tensor) *tensor.Tensor { return tensor.Lerp(x[0], x[1], x[2]) }})
+	}
 	cases = append(cases, opCase{"Concat 0", -1, 1, [][]int{{2, 5}, {0, 5}, {3, 5}}, func(x []*tensor.Tensor) *tensor.Tensor { return tensor.Concat(0, x...) }})
 	cases = append(cases, opCase{"Concat 1", -1, 1, [][]int{{2, 5, 3}, {2, 1, 3}}, func(x []*tensor.Tensor) *tensor.Tensor { return tensor.Concat(1, x...) }})
 	cases = append(cases, opCase{"Concat -1", -1, 1, [][]int{{2, 5}, {2, 1}}, func(x []*tensor.Tensor) *tensor.Tensor { return tensor.Concat(-1, x...) }})

@@ -444,6 +444,23 @@ func (g *vecGen) binary(name string, body func(x, y int) (out int)) {
 	}, "SI", "R8")
 }
 
+// ternary prints func name(dst, x, y, z *float32, n int); body leaves its result
+// where z was, and may use the register after.
+func (g *vecGen) ternary(name string, body func(x, y, z int)) {
+	g.text(name+g.suffix(), "func "+name+g.suffix()+"(dst, x, y, z *float32, n int)", 40)
+	for i, r := range []string{"DI", "SI", "R8", "R9"} {
+		g.arg(fmt.Sprintf("%s+%d", []string{"dst", "x", "y", "z"}[i], 8*i), r)
+	}
+	g.arg("n+32", "CX")
+	g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
+		load("SI", 0)
+		load("R8", 1)
+		load("R9", 2)
+		body(0, 1, 2)
+		store(2)
+	}, "SI", "R8", "R9")
+}
+
 // scalar prints func name(dst, x *float32, a float32, n int); a is in register 12.
 func (g *vecGen) scalar(name string, body func(load func(ptr string, r int)) (out int)) {
 	g.text(name+g.suffix(), "func "+name+g.suffix()+"(dst, x *float32, a float32, n int)", 32)
@@ -564,19 +581,13 @@ func (g *vecGen) all() {
 		g.r3("VFMADD231PS", 1, 0, 2)
 		store(2)
 	}, "SI", "R8")
-	g.text("fma"+g.suffix(), "func fma"+g.suffix()+"(dst, x, y, z *float32, n int)", 40)
-	g.arg("dst+0", "DI")
-	g.arg("x+8", "SI")
-	g.arg("y+16", "R8")
-	g.arg("z+24", "R9")
-	g.arg("n+32", "CX")
-	g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
-		load("SI", 0)
-		load("R8", 1)
-		load("R9", 2)
-		g.r3("VFMADD231PS", 1, 0, 2)
-		store(2)
-	}, "SI", "R8", "R9")
+	g.ternary("fma", func(x, y, z int) { g.r3("VFMADD231PS", y, x, z) })
+	g.ternary("lerp", func(x, y, w int) {
+		g.r3("VSUBPS", x, y, y)
+		g.move(x, 3)
+		g.r3("VFMADD231PS", y, w, 3)
+		g.move(3, w)
+	})
 	g.scalar("axpy", func(load func(string, int)) int {
 		load("DI", 1)
 		g.r3("VFMADD231PS", 12, 0, 1)

@@ -91,6 +91,19 @@ func FMA(dst, x, y, z []float32) {
 	}
 }
 
+// Lerp: dst[i] = x[i] + w[i] (y[i] − x[i]).
+func Lerp(dst, x, y, w []float32) {
+	x, y, w = x[:len(dst)], y[:len(dst)], w[:len(dst)]
+	if !useAsm {
+		lerpGeneric(dst, x, y, w)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		lerpAsm(&dst[0], &x[0], &y[0], &w[0], n)
+		dst, x, y, w = dst[n:], x[n:], y[n:], w[n:]
+	}
+}
+
 // SiLUMul: dst[i] = x[i] SiLU(g[i]), a gate.
 func SiLUMul(dst, x, g []float32) {
 	x, g = x[:len(dst)], g[:len(dst)]

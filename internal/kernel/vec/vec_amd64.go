@@ -82,6 +82,14 @@ func fmaAsm(dst, x, y, z *float32, n int) {
 	}
 }
 
+func lerpAsm(dst, x, y, w *float32, n int) {
+	if useAVX512 {
+		lerpAVX512(dst, x, y, w, n)
+	} else {
+		lerpAVX2(dst, x, y, w, n)
+	}
+}
+
 func addAsm(dst, x, y *float32, n int) {
 	if useAVX512 {
 		addAVX512(dst, x, y, n)
@@ -249,6 +257,12 @@ func expSumAVX512(dst, x *float32, a, c float32, n int) float32
 
 //go:noescape
 func expSumAVX2(dst, x *float32, a, c float32, n int) float32
+
+//go:noescape
+func lerpAVX512(dst, x, y, z *float32, n int)
+
+//go:noescape
+func lerpAVX2(dst, x, y, z *float32, n int)
 
 //go:noescape
 func mulAddAVX512(dst, x, y *float32, n int)

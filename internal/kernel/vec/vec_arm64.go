@@ -28,6 +28,8 @@ func relu2Asm(dst, x *float32, n int) { relu2NEON(dst, x, n) }
 
 func fmaAsm(dst, x, y, z *float32, n int) { fmaNEON(dst, x, y, z, n) }
 
+func lerpAsm(dst, x, y, w *float32, n int) { lerpNEON(dst, x, y, w, n) }
+
 func addAsm(dst, x, y *float32, n int) { addNEON(dst, x, y, n) }
 
 func subAsm(dst, x, y *float32, n int) { subNEON(dst, x, y, n) }
@@ -93,6 +95,9 @@ func fmaNEON(dst, x, y, z *float32, n int)
 
 //go:noescape
 func expSumNEON(dst, x *float32, a, c float32, n int) float32
+
+//go:noescape
+func lerpNEON(dst, x, y, z *float32, n int)
 
 //go:noescape
 func mulAddNEON(dst, x, y *float32, n int)

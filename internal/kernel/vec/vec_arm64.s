@@ -1888,22 +1888,28 @@ one_76:
 done_75:
 	RET
 
-// func axpyNEON(dst, x *float32, a float32, n int)
-TEXT ·axpyNEON(SB), NOSPLIT, $0-32
+// func lerpNEON(dst, x, y, z *float32, n int)
+TEXT ·lerpNEON(SB), NOSPLIT, $0-40
 	MOVD dst+0(FP), R0
 	MOVD x+8(FP), R1
-	FMOVS a+16(FP), F12
-	VDUP V12.S[0], V12.S4
-	MOVD n+24(FP), R3
+	MOVD y+16(FP), R8
+	MOVD z+24(FP), R9
+	MOVD n+32(FP), R3
 	SUBS $4, R3
 	BLT tail_78
 	PCALIGN $16
 loop_77:
 	FMOVQ (R1), F0
-	FMOVQ (R0), F1
-	VFMLA V12.S4, V0.S4, V1.S4
-	FMOVQ F1, (R0)
+	FMOVQ (R8), F1
+	FMOVQ (R9), F2
+	WORD $0x4EA0D421 // FSUB V1.4S, V1.4S, V0.4S
+	VMOV V0.B16, V3.B16
+	VFMLA V1.S4, V2.S4, V3.S4
+	VMOV V3.B16, V2.B16
+	FMOVQ F2, (R0)
 	ADD $16, R1
+	ADD $16, R8
+	ADD $16, R9
 	ADD $16, R0
 	SUBS $4, R3
 	BGE loop_77
@@ -1912,18 +1918,24 @@ tail_78:
 	BEQ done_79
 one_80:
 	FMOVS (R1), F0
-	FMOVS (R0), F1
-	VFMLA V12.S4, V0.S4, V1.S4
-	FMOVS F1, (R0)
+	FMOVS (R8), F1
+	FMOVS (R9), F2
+	WORD $0x4EA0D421 // FSUB V1.4S, V1.4S, V0.4S
+	VMOV V0.B16, V3.B16
+	VFMLA V1.S4, V2.S4, V3.S4
+	VMOV V3.B16, V2.B16
+	FMOVS F2, (R0)
 	ADD $4, R1
+	ADD $4, R8
+	ADD $4, R9
 	ADD $4, R0
 	SUBS $1, R3
 	BNE one_80
 done_79:
 	RET
 
-// func scaleNEON(dst, x *float32, a float32, n int)
-TEXT ·scaleNEON(SB), NOSPLIT, $0-32
+// func axpyNEON(dst, x *float32, a float32, n int)
+TEXT ·axpyNEON(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD x+8(FP), R1
 	FMOVS a+16(FP), F12
@@ -1934,8 +1946,9 @@ TEXT ·scaleNEON(SB), NOSPLIT, $0-32
 	PCALIGN $16
 loop_81:
 	FMOVQ (R1), F0
-	WORD $0x6E2CDC00 // FMUL V0.4S, V0.4S, V12.4S
-	FMOVQ F0, (R0)
+	FMOVQ (R0), F1
+	VFMLA V12.S4, V0.S4, V1.S4
+	FMOVQ F1, (R0)
 	ADD $16, R1
 	ADD $16, R0
 	SUBS $4, R3
@@ -1945,8 +1958,9 @@ tail_82:
 	BEQ done_83
 one_84:
 	FMOVS (R1), F0
-	WORD $0x6E2CDC00 // FMUL V0.4S, V0.4S, V12.4S
-	FMOVS F0, (R0)
+	FMOVS (R0), F1
+	VFMLA V12.S4, V0.S4, V1.S4
+	FMOVS F1, (R0)
 	ADD $4, R1
 	ADD $4, R0
 	SUBS $1, R3
@@ -1954,8 +1968,8 @@ one_84:
 done_83:
 	RET
 
-// func offsetNEON(dst, x *float32, a float32, n int)
-TEXT ·offsetNEON(SB), NOSPLIT, $0-32
+// func scaleNEON(dst, x *float32, a float32, n int)
+TEXT ·scaleNEON(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD x+8(FP), R1
 	FMOVS a+16(FP), F12
@@ -1966,7 +1980,7 @@ TEXT ·offsetNEON(SB), NOSPLIT, $0-32
 	PCALIGN $16
 loop_85:
 	FMOVQ (R1), F0
-	WORD $0x4E2CD400 // FADD V0.4S, V0.4S, V12.4S
+	WORD $0x6E2CDC00 // FMUL V0.4S, V0.4S, V12.4S
 	FMOVQ F0, (R0)
 	ADD $16, R1
 	ADD $16, R0
@@ -1977,13 +1991,45 @@ tail_86:
 	BEQ done_87
 one_88:
 	FMOVS (R1), F0
-	WORD $0x4E2CD400 // FADD V0.4S, V0.4S, V12.4S
+	WORD $0x6E2CDC00 // FMUL V0.4S, V0.4S, V12.4S
 	FMOVS F0, (R0)
 	ADD $4, R1
 	ADD $4, R0
 	SUBS $1, R3
 	BNE one_88
 done_87:
+	RET
+
+// func offsetNEON(dst, x *float32, a float32, n int)
+TEXT ·offsetNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD x+8(FP), R1
+	FMOVS a+16(FP), F12
+	VDUP V12.S[0], V12.S4
+	MOVD n+24(FP), R3
+	SUBS $4, R3
+	BLT tail_90
+	PCALIGN $16
+loop_89:
+	FMOVQ (R1), F0
+	WORD $0x4E2CD400 // FADD V0.4S, V0.4S, V12.4S
+	FMOVQ F0, (R0)
+	ADD $16, R1
+	ADD $16, R0
+	SUBS $4, R3
+	BGE loop_89
+tail_90:
+	ADDS $4, R3
+	BEQ done_91
+one_92:
+	FMOVS (R1), F0
+	WORD $0x4E2CD400 // FADD V0.4S, V0.4S, V12.4S
+	FMOVS F0, (R0)
+	ADD $4, R1
+	ADD $4, R0
+	SUBS $1, R3
+	BNE one_92
+done_91:
 	RET
 
 // func dotNEON(x, y *float32, n int) float32
@@ -1996,9 +2042,9 @@ TEXT ·dotNEON(SB), NOSPLIT, $0-28
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
 	SUBS $16, R3
-	BLT after_93
+	BLT after_97
 	PCALIGN $16
-four_89:
+four_93:
 	FMOVQ.P 16(R1), F4
 	FMOVQ.P 16(R8), F8
 	VFMLA V8.S4, V4.S4, V0.S4
@@ -2012,26 +2058,26 @@ four_89:
 	FMOVQ.P 16(R8), F11
 	VFMLA V11.S4, V7.S4, V3.S4
 	SUBS $16, R3
-	BGE four_89
-after_93:
+	BGE four_93
+after_97:
 	ADDS $12, R3
-	BLT tail_94
-vec_90:
+	BLT tail_98
+vec_94:
 	FMOVQ.P 16(R1), F4
 	FMOVQ.P 16(R8), F8
 	VFMLA V8.S4, V4.S4, V0.S4
 	SUBS $4, R3
-	BGE vec_90
-tail_94:
+	BGE vec_94
+tail_98:
 	ADDS $4, R3
-	BEQ done_92
-one_91:
+	BEQ done_96
+one_95:
 	FMOVS.P 4(R1), F5
 	FMOVS.P 4(R8), F9
 	VFMLA V9.S4, V5.S4, V1.S4
 	SUBS $1, R3
-	BNE one_91
-done_92:
+	BNE one_95
+done_96:
 	WORD $0x4E22D400 // FADD V0.4S, V0.4S, V2.4S
 	WORD $0x4E23D421 // FADD V1.4S, V1.4S, V3.4S
 	WORD $0x4E21D400 // FADD V0.4S, V0.4S, V1.4S
@@ -2047,13 +2093,13 @@ TEXT ·maxNEON(SB), NOSPLIT, $0-20
 	SUB $4, R3
 	ADD R3<<2, R1, R2
 	FMOVQ (R2), F0
-loop_95:
+loop_99:
 	CMP R2, R1
-	BHS done_96
+	BHS done_100
 	FMOVQ.P 16(R1), F1
 	WORD $0x4E21F400 // FMAX V0.4S, V0.4S, V1.4S
-	B loop_95
-done_96:
+	B loop_99
+done_100:
 	WORD $0x6E20F400 // FMAXP V0.4S, V0.4S, V0.4S
 	WORD $0x6E20F400 // FMAXP V0.4S, V0.4S, V0.4S
 	FMOVS F0, ret+16(FP)
@@ -2068,9 +2114,9 @@ TEXT ·sumNEON(SB), NOSPLIT, $0-20
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
 	SUBS $16, R3
-	BLT after_101
+	BLT after_105
 	PCALIGN $16
-four_97:
+four_101:
 	FMOVQ.P 16(R1), F4
 	WORD $0x4E24D400 // FADD V0.4S, V0.4S, V4.4S
 	FMOVQ.P 16(R1), F5
@@ -2080,24 +2126,24 @@ four_97:
 	FMOVQ.P 16(R1), F7
 	WORD $0x4E27D463 // FADD V3.4S, V3.4S, V7.4S
 	SUBS $16, R3
-	BGE four_97
-after_101:
+	BGE four_101
+after_105:
 	ADDS $12, R3
-	BLT tail_102
-vec_98:
+	BLT tail_106
+vec_102:
 	FMOVQ.P 16(R1), F4
 	WORD $0x4E24D400 // FADD V0.4S, V0.4S, V4.4S
 	SUBS $4, R3
-	BGE vec_98
-tail_102:
+	BGE vec_102
+tail_106:
 	ADDS $4, R3
-	BEQ done_100
-one_99:
+	BEQ done_104
+one_103:
 	FMOVS.P 4(R1), F5
 	WORD $0x4E25D421 // FADD V1.4S, V1.4S, V5.4S
 	SUBS $1, R3
-	BNE one_99
-done_100:
+	BNE one_103
+done_104:
 	WORD $0x4E22D400 // FADD V0.4S, V0.4S, V2.4S
 	WORD $0x4E23D421 // FADD V1.4S, V1.4S, V3.4S
 	WORD $0x4E21D400 // FADD V0.4S, V0.4S, V1.4S

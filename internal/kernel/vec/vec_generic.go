@@ -63,6 +63,13 @@ func fmaGeneric(dst, x, y, z []float32) {
 	}
 }
 
+func lerpGeneric(dst, x, y, w []float32) {
+	x, y, w = x[:len(dst)], y[:len(dst)], w[:len(dst)]
+	for i := range dst {
+		dst[i] = x[i] + w[i]*(y[i]-x[i])
+	}
+}
+
 func dotGeneric(x, y []float32) float32 {
 	y = y[:len(x)]
 	var s [8]float32

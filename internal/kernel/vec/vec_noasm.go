@@ -14,6 +14,7 @@ func softplusAsm(dst, x *float32, n int)          { panic("vec: no assembly") }
 func siluMulAsm(dst, x, y *float32, n int)        { panic("vec: no assembly") }
 func reluAsm(dst, x *float32, n int)              { panic("vec: no assembly") }
 func relu2Asm(dst, x *float32, n int)             { panic("vec: no assembly") }
+func lerpAsm(dst, x, y, w *float32, n int)        { panic("vec: no assembly") }
 func fmaAsm(dst, x, y, z *float32, n int)         { panic("vec: no assembly") }
 func addAsm(dst, x, y *float32, n int)            { panic("vec: no assembly") }
 func subAsm(dst, x, y *float32, n int)            { panic("vec: no assembly") }

@@ -163,6 +163,7 @@ func TestBinary(t *testing.T) {
 		"Div":     {Div, func(_, x, y float64) float64 { return x / y }},
 		"MulAdd":  {MulAdd, func(d, x, y float64) float64 { return d + x*y }},
 		"FMA":     {func(d, x, y []float32) { FMA(d, x, y, append([]float32(nil), d...)) }, func(d, x, y float64) float64 { return d + x*y }},
+		"Lerp":    {func(d, x, y []float32) { Lerp(d, x, y, append([]float32(nil), d...)) }, func(d, x, y float64) float64 { return x + d*(y-x) }},
 		"SiLUMul": {SiLUMul, func(_, x, y float64) float64 { return x * y * sigmoid64(y) }},
 		"Axpy":    {func(d, x, _ []float32) { Axpy(d, a, x) }, func(d, x, _ float64) float64 { return d + a*x }},
 		"Scale":   {func(d, x, _ []float32) { Scale(d, x, a) }, func(_, x, _ float64) float64 { return a * x }},
