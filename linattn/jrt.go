@@ -29,8 +29,10 @@ type JRTConfig struct {
 //	y_t = W_o  φ(q_t) (Σ_{s≤t} φ(k_s) v_sᵀ + Σ_{s≤M} φ(k′_s) v′_sᵀ) / (φ(q_t)·(Σ_{s≤t} φ(k_s) + Σ_{s≤M} φ(k′_s)) + ε)
 //
 // The sums over the prefix are where the state starts, so that the state is as
-// large as Based's. A sequence's first call to Forward must therefore hold the
-// whole prefix: of fewer tokens than M all are the prefix.
+// large as Based's, and so is the cost of a token, but for one of the prefix,
+// which is read twice. A sequence's first call to Forward must therefore hold the
+// whole prefix: of fewer tokens than M all are the prefix. ForwardPrefix takes
+// prefixes of different lengths.
 type JRT struct {
 	cfg        JRTConfig
 	kind       string
@@ -76,8 +78,15 @@ func (l *JRT) NewState(batch int) *tensor.State {
 }
 
 // Forward attends over x [batch, length, DModel]. Where the state has seen
-// nothing yet, x starts with the whole prefix.
+// nothing yet, x starts with the whole prefix, EncLength tokens or all there are.
 func (l *JRT) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
+	return l.ForwardPrefix(x, nil, st)
+}
+
+// ForwardPrefix is Forward for sequences whose prefixes differ in length, one
+// for each of the batch, at most that of x; nil means Forward's. A call that
+// goes on from a state that has seen tokens does not look at them.
+func (l *JRT) ForwardPrefix(x *tensor.Tensor, lengths []int, st *tensor.State) *tensor.Tensor {
 	tensor.Check("linattn.JRT", "x", x, -1, -1, l.cfg.DModel)
 	B, T, H := x.Dim(0), x.Dim(1), l.cfg.NumHeads
 	st.Check(l.kind, B)
@@ -88,14 +97,43 @@ func (l *JRT) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 		if slices.Max(st.Pos) > 0 {
 			panic(&tensor.ShapeError{Op: "linattn.JRT", Arg: "state", Got: []int{int(slices.Max(st.Pos))}, Want: "sequences that start together"})
 		}
-		prefix := x.Narrow(1, 0, min(T, l.cfg.EncLength))
-		k := Taylor(headed(l.KEnc.Forward(prefix), H), true)
-		scan.Matrix(scan.MatrixInput{Q: k, K: k, V: withOne(headed(l.VEnc.Forward(prefix), H))}, st.Part(0))
+		l.encode(x, lengths, st)
 	}
 	q, k := Taylor(headed(l.Q.Forward(x), H), true), Taylor(headed(l.K.Forward(x), H), true)
 	y := Normalized(q, k, headed(l.V.Forward(x), H), float32(l.cfg.Eps), st.Part(0))
 	st.Advance(T)
 	return l.O.Forward(y.Reshape(B, T, H*l.cfg.HeadDim))
+}
+
+// encode adds the sums over the prefixes of x to the state.
+func (l *JRT) encode(x *tensor.Tensor, lengths []int, st *tensor.State) {
+	B, T, H := x.Dim(0), x.Dim(1), l.cfg.NumHeads
+	n := min(T, l.cfg.EncLength)
+	if lengths != nil {
+		if len(lengths) != B || slices.Min(lengths) < 0 || slices.Max(lengths) > T {
+			panic(&tensor.ShapeError{Op: "linattn.JRT", Arg: "lengths", Got: slices.Clone(lengths), Want: fmt.Sprintf("%d numbers from 0 to %d", B, T)})
+		}
+		n = slices.Max(lengths)
+	}
+	prefix := x.Narrow(1, 0, n)
+	k, v := Taylor(headed(l.KEnc.Forward(prefix), H), true), withOne(headed(l.VEnc.Forward(prefix), H))
+	if lengths != nil && slices.Min(lengths) < n {
+		v = tensor.Mul(v, within(x.Scope(), lengths, n))
+	}
+	scan.Matrix(scan.MatrixInput{Q: k, K: k, V: v}, st.Part(0))
+}
+
+// within is [batch, n, 1, 1], 1 for the first lengths[b] tokens and 0 for the rest.
+func within(s *tensor.Scope, lengths []int, n int) *tensor.Tensor {
+	m := tensor.OutIn(s, "linattn.JRT", []int{len(lengths), n, 1, 1})
+	v := make([]float64, m.Len())
+	for i := range v {
+		if i%n < lengths[i/n] {
+			v[i] = 1
+		}
+	}
+	m.SetFloat64s(v)
+	return m
 }
 
 // JRTPrompt is "just read twice" for a model as it is, without training: the

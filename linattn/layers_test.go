@@ -39,6 +39,9 @@ func TestLinearLayers(t *testing.T) {
 		{"RetNet", func(seed uint64) (nn.Layer, error) {
 			return linattn.NewRetNet(linattn.RetNetConfig{DModel: 8, NumHeads: 2, RopeBase: 100, ConvSize: 2, Seed: seed})
 		}},
+		{"RetNet original", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewRetNet(linattn.RetNetConfig{DModel: 8, NumHeads: 2, RopeBase: 100, Original: true, Seed: seed})
+		}},
 		{"GLA", func(seed uint64) (nn.Layer, error) {
 			return linattn.NewGLA(linattn.GLAConfig{DModel: 8, NumHeads: 2, GateRank: 3, GateScale: 2, Seed: seed})
 		}},
@@ -157,6 +160,85 @@ func TestJRTPrefix(t *testing.T) {
 	}
 	if got := linattn.JRTPrompt([]int{1, 2}, []int{3}); !slices.Equal(got, []int{1, 2, 3, 1, 2, 3}) {
 		t.Errorf("prompt read twice is %v", got)
+	}
+}
+
+// Prefixes of different lengths in one batch are those of layers with these lengths.
+func TestJRTRaggedPrefixes(t *testing.T) {
+	const T = 11
+	lengths := []int{3, 7, 0}
+	layer := func(enc int) *linattn.JRT {
+		l, err := linattn.NewJRT(linattn.JRTConfig{DModel: 8, NumHeads: 2, FeatureDim: 3, EncLength: enc})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	x := noise(rand.New(rand.NewPCG(8, 8)), 3, T, 8)
+	l, st := layer(5), layer(5).NewState(3)
+	got := tensor.Concat(1, l.ForwardPrefix(x.Narrow(1, 0, 8), lengths, st), l.Forward(x.Narrow(1, 8, T), st))
+	for b, n := range lengths[:2] {
+		want := layer(n).Forward(x.Narrow(0, b, b+1), nil)
+		if e := gradcheck.Difference(got.Narrow(0, b, b+1).Float64s(), want.Float64s()); !(e <= 1e-5) {
+			t.Errorf("prefix of %d: outputs differ by %.2g", n, e)
+		}
+	}
+	// No prefix at all is Based.
+	based, err := linattn.NewBased(linattn.BasedConfig{DModel: 8, NumHeads: 2, FeatureDim: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := based.Forward(x.Narrow(0, 2, 3), nil)
+	if e := gradcheck.Difference(got.Narrow(0, 2, 3).Float64s(), want.Float64s()); !(e <= 1e-5) {
+		t.Errorf("no prefix: outputs differ by %.2g from Based's", e)
+	}
+	leaves := []*tensor.Tensor{x}
+	for _, p := range l.Params() {
+		leaves = append(leaves, p.Tensor)
+	}
+	gradcheck.Check(t, "ragged", leaves, func(s *tensor.Scope) *tensor.Tensor {
+		return l.ForwardPrefix(tensor.Enter(s, x), lengths, nil)
+	}, 1e-4)
+}
+
+// Retention as torchscale writes it: angles base^{−i/(D/2−1)} on pairs side by
+// side, decays 1 − 2^{−5−h}, RMSNorm without a weight.
+func TestRetNetOriginalEquation(t *testing.T) {
+	const T, D, H, K, V = 9, 8, 2, 4, 8
+	l, err := linattn.NewRetNet(linattn.RetNetConfig{DModel: D, NumHeads: H, Original: true, RopeBase: 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := noise(rand.New(rand.NewPCG(9, 9)), 1, T, D)
+	project := func(name string) *tensor.Tensor { return tensor.MatMulT(x, find(t, l, name+"_proj.weight")) }
+	q, k, v := project("q"), project("k"), project("v")
+	turned := func(x *tensor.Tensor, t, h, i int) float64 { // channel i of head h
+		s, c := math.Sincos(float64(t) * math.Pow(30, -float64(i/2)/(K/2-1)))
+		a, b := x.At(0, t, h*K+i), x.At(0, t, h*K+(i^1))
+		if i%2 == 0 {
+			return a*c - b*s
+		}
+		return a*c + b*s
+	}
+	o := tensor.New(1, T, H, V)
+	for h := range H {
+		for i := range T {
+			for j := range i + 1 {
+				score := 0.0
+				for c := range K {
+					score += turned(q, i, h, c) * turned(k, j, h, c)
+				}
+				score *= math.Pow(1-math.Exp2(-5-float64(h)), float64(i-j)) / math.Sqrt(K)
+				for c := range V {
+					o.Data()[(i*H+h)*V+c] += float32(score * v.At(0, j, h*V+c))
+				}
+			}
+		}
+	}
+	y := tensor.Mul(tensor.RMSNorm(o, nil, 1e-5).Reshape(1, T, H*V), tensor.SiLU(project("g")))
+	want := tensor.MatMulT(y, find(t, l, "o_proj.weight"))
+	if e := gradcheck.Difference(l.Forward(x, nil).Float64s(), want.Float64s()); !(e <= 1e-5) {
+		t.Errorf("outputs differ by %.2g", e)
 	}
 }
 

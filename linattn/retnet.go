@@ -16,6 +16,7 @@ type RetNetConfig struct {
 	HeadDim  int     // channels of q and k in a head, even; default DModel/NumHeads
 	ValueDim int     // channels of v in a head; default 2·DModel/NumHeads
 	RopeBase float64 // of the rotary embedding; default 10000
+	Original bool    // torchscale's details instead of flash-linear-attention's
 	ConvSize int     // width of short convolutions; 0 means none
 	NormEps  float64 // of the output norm; default 1e-5
 	Seed     uint64  // of the initialisation, torch's
@@ -29,9 +30,16 @@ type RetNetConfig struct {
 //	S_t = γ_h S_{t−1} + k_t v_tᵀ
 //	y = W_o (RMSNorm(K^{−½} S_tᵀ q_t) ⊙ SiLU(W_g x))
 //
-// Its state is a matrix HeadDim×ValueDim for each head.
+// With Original it is the authors' code (microsoft/torchscale:
+// torchscale/component/multiscale_retention.py): pairs of channels that are
+// turned lie side by side, the slowest by 1/RopeBase a token, and the norm,
+// GroupNorm in the paper and RMSNorm there, has no weight.
+//
+// Its state is a matrix HeadDim×ValueDim for each head, and a token costs 3
+// multiply-adds for each number of it beside the projections.
 type RetNet struct {
 	mixer
+	original bool
 	base     float64
 	logDecay []float64
 }
@@ -50,7 +58,14 @@ func NewRetNet(c RetNetConfig) (*RetNet, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &RetNet{mixer: m, base: c.RopeBase}
+	l := &RetNet{mixer: m, base: c.RopeBase, original: c.Original}
+	if l.original {
+		l.kind += " original"
+		l.Norm.Weight = nil
+		if d := float64(c.HeadDim); d > 2 { // base^{−i/(d/2−1)} is this to the power of −2i/d
+			l.base = math.Pow(l.base, d/(d-2))
+		}
+	}
 	for h := range c.NumHeads {
 		l.logDecay = append(l.logDecay, math.Log1p(-math.Exp2(float64(-5-h))))
 	}
@@ -67,7 +82,7 @@ func (l *RetNet) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	if st != nil {
 		pos = st.Pos
 	}
-	q, k = nn.RoPE(q, pos, l.base, false), nn.RoPE(k, pos, l.base, false)
+	q, k = nn.RoPE(q, pos, l.base, l.original), nn.RoPE(k, pos, l.base, l.original)
 	o := scan.Matrix(scan.MatrixInput{Q: q, K: k, V: v, LogDecay: fixedDecay(x, l.logDecay), Scale: rootOf(l.keyDim)}, st.Part(0))
 	return l.swish(o, x, st)
 }
