@@ -59,7 +59,8 @@ func (c AttentionConfig) withDefaults() (AttentionConfig, error) {
 //
 // Its state holds keys and values, 2·NumKVHeads·HeadDim floats a token: of the
 // last Window tokens in a ring, or of all of them, the one state in this module
-// that grows.
+// that grows. A token costs 2·NumHeads·HeadDim multiply-adds for each key that
+// it sees, beside the projections.
 type Attention struct {
 	cfg        AttentionConfig
 	kind       string

@@ -51,7 +51,8 @@ func (c BasedConfig) withDefaults() (BasedConfig, error) {
 //
 // Its state, per head, is the two sums, side by side: with the triangular map
 // of d = FeatureDim, (1 + d + d(d+1)/2)·(HeadDim + 1) floats, 153·(HeadDim+1)
-// for d = 16, whatever the length.
+// for d = 16, whatever the length. A token costs 2 multiply-adds for each of
+// them beside the projections.
 type Based struct {
 	cfg        BasedConfig
 	kind       string
@@ -175,7 +176,8 @@ type BaseConvConfig struct {
 //
 //	u, g = W_in x + b;   y = W_out (SiLU(conv(u)) ⊙ g)
 //
-// Its state is the last Width−1 inputs of the convolution.
+// Its state is the last Width−1 inputs of the convolution, ½·Expand·DModel
+// floats each; a token costs its two projections.
 type BaseConv struct {
 	cfg     BaseConvConfig
 	kind    string
@@ -246,7 +248,8 @@ type BasedStackConfig struct {
 // BasedStack is what makes Based recall: a short convolution for neighbours,
 // linear attention for everything before, and softmax attention over a small
 // window for exact local shifts, each as x ← x + layer(RMSNorm(x)). (The paper
-// mixes the three over a model's depth; this is one round of them.)
+// mixes the three over a model's depth; this is one round of them.) Its state
+// and the cost of a token are those of the three together.
 type BasedStack struct {
 	kind   string
 	layers []nn.Layer

@@ -65,6 +65,7 @@ type DeltaNetConfig struct {
 //
 // Its state is a matrix HeadDim×ValueDim for each head and the last inputs of
 // the convolutions: NumHeads·(HeadDim·ValueDim + (ConvSize−1)(2·HeadDim+ValueDim)) floats.
+// A token costs 4 multiply-adds for each number of the matrices beside the projections.
 type DeltaNet struct {
 	mixer
 	neg bool

@@ -21,6 +21,18 @@
 //
 // Those after LoLCATs, but HGRN, are cases of [scan.Matrix].
 //
+// Each is made from a configuration of which only DModel must be given,
+// NewGLA(GLAConfig{DModel: 768}), takes x [batch, length, DModel], normed, and
+// adds nothing to it: norms, residuals and the MLP between two layers are the
+// model's (package lm has whole ones). Forward(x, nil) is a sequence by
+// itself; NewState and Forward(x, state) read on where the last call ended,
+// one token or a thousand at a time. All but Attention without a window keep a
+// state of fixed size. The doc comment of each type gives its equations, its
+// state and what a token costs.
+//
+// The parts are there for layers of one's own: [Softmax], [Normalized],
+// [Taylor], [DeltaRule], [LogLinear].
+//
 // Glossary: φ is a feature map; a linear layer's state is Σ φ(k) vᵀ, of fixed
 // size; β is the rate at which the delta rule corrects its state; a softmax
 // layer's state is the keys and values themselves.

@@ -32,7 +32,8 @@ type GatedDeltaNetConfig struct {
 //	y = W_o (RMSNorm(K^{−½} S_tᵀ q_t) ⊙ SiLU(W_g x))
 //
 // Its state is a matrix HeadDim×ValueDim for each head of v, and the last
-// inputs of the convolutions.
+// inputs of the convolutions; a token costs 5 multiply-adds for each number of
+// the matrices beside the projections.
 type GatedDeltaNet struct {
 	mixer
 	neg          bool

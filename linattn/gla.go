@@ -29,7 +29,8 @@ type GLAConfig struct {
 //	S_t = diag(e^{g_t}) S_{t−1} + k_t v_tᵀ
 //	y = W_o (RMSNorm(K^{−½} S_tᵀ q_t) ⊙ SiLU(W_g x))
 //
-// Its state is a matrix HeadDim×ValueDim for each head.
+// Its state is a matrix HeadDim×ValueDim for each head, and a token costs 3
+// multiply-adds for each number of it beside the projections.
 type GLA struct {
 	mixer
 	gateScale float32
@@ -93,7 +94,7 @@ type SimpleGLAConfig struct {
 
 // SimpleGLA is GLA with one decay for a head, g_t = ln σ(w·x + b) / GateScale
 // (fla-org/flash-linear-attention: fla/layers/simple_gla.py). Its state is
-// GLA's, and the last inputs of the convolutions.
+// GLA's, and the last inputs of the convolutions; so is the cost of a token.
 type SimpleGLA struct {
 	mixer
 	gateScale float32

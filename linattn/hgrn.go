@@ -41,7 +41,8 @@ type HGRNConfig struct {
 //	h_t = f_t ⊙ h_{t−1} + (1 − f_t) ⊙ SiLU(W_i x)
 //	y = W_o (RMSNorm(h_t) ⊙ SiLU(W_g x))
 //
-// Its state is Expand·DModel floats.
+// Its state is Expand·DModel floats, and a token costs as many multiply-adds
+// beside the projections.
 type HGRN struct {
 	cfg        HGRNConfig
 	kind       string
@@ -108,7 +109,8 @@ type HGRN2Config struct {
 //	S_t = diag(f_t) S_{t−1} + (1 − f_t) (W_i x)ᵀ
 //	y = W_o RMSNorm(K^{−½} S_tᵀ q_t), the norm over all heads
 //
-// Its state is a matrix HeadDim×(DModel/NumHeads) for each head.
+// Its state is a matrix HeadDim×(DModel/NumHeads) for each head, and a token
+// costs 3 multiply-adds for each number of it beside the projections.
 type HGRN2 struct{ mixer }
 
 // NewHGRN2 makes a layer. K and V of it are the projections of f and i.

@@ -32,7 +32,7 @@ type KDAConfig struct {
 //	S′ = diag(e^{g_t}) S_{t−1};   S_t = S′ + β k_t (v_t − S′ᵀ k_t)ᵀ
 //	y = W_o (RMSNorm(K^{−½} S_tᵀ q_t) ⊙ σ(W_g2 W_g1 x + b))
 //
-// Its state is that of GatedDeltaNet.
+// Its state and the cost of a token are those of GatedDeltaNet.
 type KDA struct {
 	mixer
 	neg            bool

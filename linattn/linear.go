@@ -43,7 +43,8 @@ type LinearAttentionConfig struct {
 //	y_t = W_o  c φ(q_t) Σ_{s≤t} φ(k_s) v_sᵀ / (c φ(q_t)·Σ_{s≤t} φ(k_s) + ε)
 //
 // Its state, per head, is the two sums: Features·(ValueDim+1) floats, or
-// Features·ValueDim without the normaliser.
+// Features·ValueDim without the normaliser. A token costs 2 multiply-adds for
+// each number of it beside the projections and the map.
 type LinearAttention struct {
 	mixer
 	feature  FeatureMap
@@ -121,7 +122,8 @@ type RebasedConfig struct {
 //	y_t = W_o Σ_{s≤t} (q_t·k_s)² v_s/d / (Σ_{s≤t} (q_t·k_s)²/d + ε)
 //
 // as linear attention over the d(d+1)/2 products of channels. Its state is
-// d(d+1)/2·(HeadDim+1) floats for each head.
+// d(d+1)/2·(HeadDim+1) floats for each head, and a token costs 2 multiply-adds
+// for each of them beside the projections.
 type Rebased struct {
 	mixer
 	eps        float32

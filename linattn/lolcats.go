@@ -36,6 +36,8 @@ type LoLCATsConfig struct {
 //
 // Its state is the keys and values of Window tokens, 2·NumKVHeads·HeadDim floats
 // each (values have one more a head), and for each head 2·FeatureDim·(HeadDim+1).
+// A token costs 2·Window·HeadDim multiply-adds a head for the window and 2 for
+// each number of the sums, beside the projections.
 type LoLCATs struct {
 	attn             *Attention
 	kind             string
