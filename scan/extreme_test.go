@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/gradcheck"
 	"github.com/subquad/subquad/scan"
 	"github.com/subquad/subquad/tensor"
@@ -157,6 +158,56 @@ func TestOtherExtremes(t *testing.T) {
 				func(in []*tensor.Tensor) *tensor.Tensor {
 					return scan.WKV4(in[0], in[1], in[2], in[3], nil, nil, nil)
 				})
+		}
+	})
+}
+
+// What a state remembers of long ago becomes zero, and no denormal number on
+// the way, on which Intel's processors are slow. Arm's are not, and NEON's
+// kernels leave them.
+func TestSilence(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		if hw.Current() == hw.NEON {
+			return
+		}
+		const T, C, N = 40, 20, 3
+		r := noise{rand.New(rand.NewPCG(8, 8))}
+		state := func(shape ...int) *tensor.Part {
+			v := r.uniform(1e-38, 5e-38, shape...)
+			return tensor.NewState("test", 1).Add("s", v.Untrack()).Part(0)
+		}
+		full := func(v float64, shape ...int) *tensor.Tensor { return r.uniform(v, v, shape...) }
+		zeros := tensor.New(1, T, C)
+		for name, run := range map[string]func() []*tensor.Part{
+			"Matrix": func() []*tensor.Part {
+				p, none := state(1, C, N, N), tensor.New(1, T, C, N)
+				scan.Matrix(scan.MatrixInput{Q: none, K: none, V: none, LogDecay: full(-0.05, 1, T, C), Mode: scan.Recurrent}, p)
+				return []*tensor.Part{p}
+			},
+			"Selective": func() []*tensor.Part {
+				p, none := state(1, N, C), tensor.New(1, T, N)
+				scan.Selective(zeros, full(0.05, 1, T, C), full(-1, C, N), none, none, nil, p)
+				return []*tensor.Part{p}
+			},
+			"Diagonal": func() []*tensor.Part {
+				p := state(1, C)
+				scan.Diagonal(full(0.95, 1, T, C), zeros, p)
+				return []*tensor.Part{p}
+			},
+			"ComplexDiagonal": func() []*tensor.Part {
+				re, im := state(1, N, C), state(1, N, C)
+				scan.ComplexDiagonal(zeros, full(0.6, 2, N, C), tensor.New(2, N, C), tensor.New(2, N, C), nil, re, im)
+				return []*tensor.Part{re, im}
+			},
+		} {
+			for _, p := range run() {
+				for i, v := range p.Value.Data() {
+					if v != 0 {
+						t.Errorf("%s: element %d of the state is %g after %d tokens of silence", name, i, v, T)
+						break
+					}
+				}
+			}
 		}
 	})
 }

@@ -54,6 +54,15 @@ func modesParallel(workers, tasks int, y, m, wr, wi, re, im *tensor.Tensor) {
 	})
 }
 
+// flush is rec.Flush, for float64 too, whose states need it much later.
+func flush[F float32 | float64](x F) F {
+	const least = 0x1p-126
+	if x < least && x > -least {
+		return 0
+	}
+	return x
+}
+
 // runModes is the recurrence of modes lo to hi.
 func runModes[F float32 | float64](y, m, wr, wi, re, im []F, B, T, N, lo, hi int) {
 	cut := func(x []F, row int) []F { return x[row*N+lo : row*N+hi] }
@@ -65,8 +74,8 @@ func runModes[F float32 | float64](y, m, wr, wi, re, im []F, B, T, N, lo, hi int
 			x, z := cut(wr, i), cut(wi, i)
 			for n := range hr {
 				r := lr[n]*hr[n] - li[n]*hi[n] + kr[n]*x[n] - ki[n]*z[n]
-				hi[n] = lr[n]*hi[n] + li[n]*hr[n] + kr[n]*z[n] + ki[n]*x[n]
-				hr[n] = r
+				hi[n] = flush(lr[n]*hi[n] + li[n]*hr[n] + kr[n]*z[n] + ki[n]*x[n])
+				hr[n] = flush(r)
 			}
 			copy(cut(y, 2*i), hr)
 			copy(cut(y, 2*i+1), hi)
@@ -119,6 +128,7 @@ func modesBackward(y, m, wr, wi, re0, im0, re1, im1 *tensor.Tensor) {
 				dwr[i*N+n] += real(dw)
 				dwi[i*N+n] += imag(dw)
 				g *= conj64(lambda)
+				g = complex(flush(real(g)), flush(imag(g)))
 			}
 			dm[n] += real(dl)
 			dm[N+n] += imag(dl)

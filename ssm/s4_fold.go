@@ -1,6 +1,8 @@
 package ssm
 
 import (
+	"math"
+
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -49,12 +51,26 @@ func (c *s4Channel) stepForm(f []complex128) {
 func (c *s4Channel) fold(L int) []complex128 {
 	f := append([]complex128(nil), c.c...)
 	for range L {
-		c.stepForm(f)
+		if c.stepForm(f); gone(f) {
+			clear(f)
+			break
+		}
 	}
 	for n := range f {
 		f[n] = c.c[n] - f[n]
 	}
 	return f
+}
+
+// gone says whether all of f is zero beside one. Long before float64 ends: what
+// decays further becomes denormal numbers, which are slow.
+func gone(f []complex128) bool {
+	for _, z := range f {
+		if max(math.Abs(real(z)), math.Abs(imag(z))) > 1e-100 {
+			return false
+		}
+	}
+	return true
 }
 
 // solve is v W⁻¹ for a row v, or W⁻¹ v for a column, with W = I − Ā^L over real and imaginary parts.

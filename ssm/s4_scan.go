@@ -10,10 +10,11 @@ import (
 //
 //	x_t = α⊙x_{t−1} − p·2Re(q·x_{t−1}) + b u_t,   y_t = 2 Re(c·x_t) + D u_t
 //
-// u is [batch, T, H], and so is the result; the state is two parts [batch, N/2, H].
-func dplr(u, m, D *tensor.Tensor, re, im *tensor.Part) *tensor.Tensor {
+// u is [batch, T, H], and so is the result; the state is two parts [batch, N/2,
+// H]. pos is where each sequence stands, nil for its start.
+func dplr(u, m, D *tensor.Tensor, re, im *tensor.Part, pos []int64) *tensor.Tensor {
 	const op = "ssm.S4"
-	r := dplrScan{B: u.Dim(0), T: u.Dim(1), H: u.Dim(2), N: m.Dim(1)}
+	r := dplrScan{B: u.Dim(0), T: u.Dim(1), H: u.Dim(2), N: m.Dim(1), pos: pos}
 	y := tensor.Out(op, u.Shape(), u, m, D)
 	s := y.Scope()
 	re0, re1 := re.Begin(s, op, r.B, r.N, r.H)
@@ -44,6 +45,7 @@ func dplr(u, m, D *tensor.Tensor, re, im *tensor.Part) *tensor.Tensor {
 
 type dplrScan struct {
 	B, T, H, N                  int
+	pos                         []int64
 	u, m, d, y, re, im, scratch []float32
 }
 
@@ -76,6 +78,34 @@ func (r *dplrScan) unit(i int) {
 		for n := range r.N {
 			vec.MulAdd(y, r.row(8, n, lo, hi), re[n*r.H:][:hi-lo])
 			vec.MulAdd(y, r.row(9, n, lo, hi), im[n*r.H:][:hi-lo])
+		}
+		at := int64(t)
+		if r.pos != nil {
+			at += r.pos[b]
+		}
+		if at%quietTokens == 0 {
+			r.quiet(re, im, hi-lo)
+		}
+	}
+}
+
+// quietTokens is how often states that have decayed to almost nothing are made
+// zeros. Which tokens those are depends on the position alone: a sequence may be
+// cut anywhere.
+const quietTokens = 16
+
+// quiet keeps what decays from becoming denormal numbers (see rec.Flush).
+func (r *dplrScan) quiet(re, im []float32, w int) {
+	const least = 1e-35 // falls to the smallest normal number in some tokens
+	for n := range r.N {
+		x, y := re[n*r.H:][:w], im[n*r.H:][:w]
+		for i := range x {
+			if x[i] < least && x[i] > -least {
+				x[i] = 0
+			}
+			if y[i] < least && y[i] > -least {
+				y[i] = 0
+			}
 		}
 	}
 }
@@ -294,8 +324,8 @@ func (g *dplrGrads) token(b, t, lo, hi int, before, now, gx, dm, scratch []float
 			a, c := gr[i], gi[i]
 			dqr[i] += ds[i] * xr[i]
 			dqi[i] += ds[i] * xi[i]
-			gr[i] = ar[i]*a + ai[i]*c + qr[i]*ds[i]
-			gi[i] = ar[i]*c - ai[i]*a + qi[i]*ds[i]
+			gr[i] = flush(ar[i]*a + ai[i]*c + qr[i]*ds[i])
+			gi[i] = flush(ar[i]*c - ai[i]*a + qi[i]*ds[i])
 		}
 	}
 	for i := range w {

@@ -271,7 +271,9 @@ func (l *S4D) Kernel(s *tensor.Scope, length int) *tensor.Tensor {
 			a, p := at(0, n, h), at(1, n, h)*at(2, n, h)
 			for t := range length {
 				out[t*H+h] += 2 * real(p)
-				p *= a
+				if p *= a; max(math.Abs(real(p)), math.Abs(imag(p))) < 1e-100 {
+					break // before it becomes denormal numbers, which are slow
+				}
 			}
 		}
 	}

@@ -19,8 +19,9 @@ func init() {
 // K1 (AVX-512) or register 13 (AVX2); with NEON it is one lane.
 type recGen struct {
 	*vecGen
-	part   bool
-	fields map[string]int // offset of each field of the struct
+	part     bool
+	flushing bool           // denormal numbers to zeros
+	fields   map[string]int // offset of each field of the struct
 }
 
 func (g *recGen) name(s string) string {
@@ -37,7 +38,14 @@ func (g *recGen) open(name, typ string, fields ...string) {
 	for i, f := range fields {
 		g.fields[f] = 8 * i
 	}
-	g.text(g.name(name), "func "+g.name(name)+"(c *"+typ+")", 8)
+	decl := "func " + g.name(name) + "(c *" + typ + ")"
+	g.flushing = !g.neon && !strings.HasPrefix(typ, "conv") // which has no state that decays
+	if !g.flushing {
+		g.text(g.name(name), decl, 8)
+	} else { // room for two control words
+		g.p("\n// %s\nTEXT ·%s(SB), NOSPLIT, $8-8", decl, g.name(name))
+		g.flush()
+	}
 	g.arg("c+0", "DI")
 	g.constants()
 	if !g.part || g.neon {
@@ -57,7 +65,22 @@ func (g *recGen) open(name, typ string, fields ...string) {
 	}
 }
 
+// flush makes the function take denormal numbers for zeros, and round to zeros
+// what would become one: a state that decays passes through them on its way to
+// zero, and each operation on one costs Intel's processors a hundred others.
+// close undoes it. Arm's have no such cost.
+func (g *recGen) flush() {
+	g.i("STMXCSR control-8(SP)")
+	g.i("MOVL control-8(SP), DX")
+	g.i("ORL $0x8040, DX") // flush to zero, denormals are zeros
+	g.i("MOVL DX, flushing-4(SP)")
+	g.i("LDMXCSR flushing-4(SP)")
+}
+
 func (g *recGen) close() {
+	if g.flushing {
+		g.i("LDMXCSR control-8(SP)")
+	}
 	if !g.neon {
 		g.i("VZEROUPPER")
 	}

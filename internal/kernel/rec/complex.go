@@ -104,8 +104,8 @@ func complexBack(a *ComplexArgs, g *ComplexGrads, c, w int) {
 			x := a.X[t*a.XStride+c:][:w]
 			sr, si, nr, ni := re[t*L:][:w], im[t*L:][:w], re[(t+1)*L:][:w], im[(t+1)*L:][:w]
 			for l := range x {
-				nr[l] = ar[l]*sr[l] - ai[l]*si[l] + br[l]*x[l]
-				ni[l] = ar[l]*si[l] + ai[l]*sr[l] + bi[l]*x[l]
+				nr[l] = Flush(ar[l]*sr[l] - ai[l]*si[l] + br[l]*x[l])
+				ni[l] = Flush(ar[l]*si[l] + ai[l]*sr[l] + bi[l]*x[l])
 			}
 		}
 		gr, gi := g.SRe[j:][:w], g.SIm[j:][:w]
@@ -122,8 +122,8 @@ func complexBack(a *ComplexArgs, g *ComplexGrads, c, w int) {
 				dbi[l] += Gi * x[l]
 				dar[l] += Gr*sr[l] + Gi*si[l]
 				dai[l] += Gi*sr[l] - Gr*si[l]
-				gr[l] = ar[l]*Gr + ai[l]*Gi
-				gi[l] = ar[l]*Gi - ai[l]*Gr
+				gr[l] = Flush(ar[l]*Gr + ai[l]*Gi)
+				gi[l] = Flush(ar[l]*Gi - ai[l]*Gr)
 				if g.X != nil {
 					g.X[t*g.XStride+c+l] += br[l]*Gr + bi[l]*Gi
 				}
@@ -172,8 +172,8 @@ func complexBlock(a *ComplexArgs, c, w int) {
 			sr, si, ar, ai := a.SRe[i:][:w], a.SIm[i:][:w], a.ARe[i:][:w], a.AIm[i:][:w]
 			br, bi, cr, ci := a.BRe[i:][:w], a.BIm[i:][:w], a.CRe[i:][:w], a.CIm[i:][:w]
 			for l, x := range x {
-				r := ar[l]*sr[l] - ai[l]*si[l] + br[l]*x
-				m := ar[l]*si[l] + ai[l]*sr[l] + bi[l]*x
+				r := Flush(ar[l]*sr[l] - ai[l]*si[l] + br[l]*x)
+				m := Flush(ar[l]*si[l] + ai[l]*sr[l] + bi[l]*x)
 				sr[l], si[l] = r, m
 				y[l] += cr[l]*r - ci[l]*m
 			}

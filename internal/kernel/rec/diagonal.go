@@ -27,7 +27,7 @@ func diagonalGeneric(a *DiagonalArgs) {
 	for t := range a.T {
 		ar, br, h := a.A[t*a.AStride:][:a.C], a.B[t*a.BStride:][:a.C], a.H[t*a.HStride:][:a.C]
 		for c := range s {
-			s[c] = ar[c]*s[c] + br[c]
+			s[c] = Flush(ar[c]*s[c] + br[c])
 			h[c] = s[c]
 		}
 	}

@@ -43,11 +43,11 @@ func matrixLanes(a *MatrixArgs, j, w int) {
 			if a.A != nil {
 				b := a.B[t*a.BStride+i]
 				for l, x := range s {
-					s[l] = d0*x + b*z[l] + k*v[l]
+					s[l] = Flush(d0*x + b*z[l] + k*v[l])
 				}
 			} else {
 				for l, x := range s {
-					s[l] = d0*x + k*v[l]
+					s[l] = Flush(d0*x + k*v[l])
 				}
 			}
 			if q != nil && !a.ReadBefore {

@@ -6,7 +6,12 @@
 
 
 // func selectiveAVX512(c *selectiveCall)
-TEXT ·selectiveAVX512(SB), NOSPLIT, $0-8
+TEXT ·selectiveAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	VBROADCASTSS 0(AX), Z24 // 393216
@@ -168,11 +173,17 @@ done_4:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_1
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func selectiveKeepAVX512(c *selectiveBackCall)
-TEXT ·selectiveKeepAVX512(SB), NOSPLIT, $0-8
+TEXT ·selectiveKeepAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	VBROADCASTSS 0(AX), Z24 // 393216
@@ -232,11 +243,17 @@ state_7:
 	INCQ SI
 	CMPQ SI, 120(DI)
 	JLT token_6
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func selectiveBackAVX512(c *selectiveBackCall)
-TEXT ·selectiveBackAVX512(SB), NOSPLIT, $0-8
+TEXT ·selectiveBackAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 120(DI), SI
@@ -332,6 +349,7 @@ state_10:
 	VMOVUPS Z9, (R8)(BX*1)
 	JMP token_8
 done_9:
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
@@ -940,7 +958,12 @@ loop_22:
 	RET
 
 // func wkv4AVX512(c *wkv4Call)
-TEXT ·wkv4AVX512(SB), NOSPLIT, $0-8
+TEXT ·wkv4AVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 0(DI), DX
@@ -1042,11 +1065,17 @@ token_23:
 	VMOVUPS Z7, (DX)
 	MOVQ 16(DI), DX
 	VMOVUPS Z8, (DX)
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func complexAVX512(c *complexCall)
-TEXT ·complexAVX512(SB), NOSPLIT, $0-8
+TEXT ·complexAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 64(DI), DX
@@ -1104,11 +1133,17 @@ done_26:
 	INCQ SI
 	CMPQ SI, 88(DI)
 	JLT token_24
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func diagonalAVX512(c *diagonalCall)
-TEXT ·diagonalAVX512(SB), NOSPLIT, $0-8
+TEXT ·diagonalAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 24(DI), DX
@@ -1133,11 +1168,17 @@ token_27:
 	JLT token_27
 	MOVQ 24(DI), DX
 	VMOVUPS Z0, (DX)
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixNoneAVX512(c *matrixCall)
-TEXT ·matrixNoneAVX512(SB), NOSPLIT, $0-8
+TEXT ·matrixNoneAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	XORQ SI, SI
@@ -1189,11 +1230,17 @@ row_29:
 	ADDQ $1, SI
 	CMPQ SI, 64(DI)
 	JLT group_28
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixGroupNoneAVX512(c *matrixCall)
-TEXT ·matrixGroupNoneAVX512(SB), NOSPLIT, $0-8
+TEXT ·matrixGroupNoneAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	XORQ SI, SI
@@ -1275,11 +1322,17 @@ row_31:
 	ADDQ $3, SI
 	CMPQ SI, 64(DI)
 	JLT group_30
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixRankOneNoneAVX512(c *matrixCall)
-TEXT ·matrixRankOneNoneAVX512(SB), NOSPLIT, $0-8
+TEXT ·matrixRankOneNoneAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 80(DI), AX
@@ -1380,11 +1433,17 @@ row_35:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_33
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixAfterAVX512(c *matrixCall)
-TEXT ·matrixAfterAVX512(SB), NOSPLIT, $0-8
+TEXT ·matrixAfterAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	XORQ SI, SI
@@ -1457,11 +1516,17 @@ row_37:
 	ADDQ $1, SI
 	CMPQ SI, 64(DI)
 	JLT group_36
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixGroupAfterAVX512(c *matrixCall)
-TEXT ·matrixGroupAfterAVX512(SB), NOSPLIT, $0-8
+TEXT ·matrixGroupAfterAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	XORQ SI, SI
@@ -1592,11 +1657,17 @@ row_39:
 	ADDQ $3, SI
 	CMPQ SI, 64(DI)
 	JLT group_38
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixRankOneAfterAVX512(c *matrixCall)
-TEXT ·matrixRankOneAfterAVX512(SB), NOSPLIT, $0-8
+TEXT ·matrixRankOneAfterAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 80(DI), AX
@@ -1716,11 +1787,17 @@ row_43:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_41
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixBeforeAVX512(c *matrixCall)
-TEXT ·matrixBeforeAVX512(SB), NOSPLIT, $0-8
+TEXT ·matrixBeforeAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	XORQ SI, SI
@@ -1793,11 +1870,17 @@ row_45:
 	ADDQ $1, SI
 	CMPQ SI, 64(DI)
 	JLT group_44
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixGroupBeforeAVX512(c *matrixCall)
-TEXT ·matrixGroupBeforeAVX512(SB), NOSPLIT, $0-8
+TEXT ·matrixGroupBeforeAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	XORQ SI, SI
@@ -1928,11 +2011,17 @@ row_47:
 	ADDQ $3, SI
 	CMPQ SI, 64(DI)
 	JLT group_46
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixRankOneBeforeAVX512(c *matrixCall)
-TEXT ·matrixRankOneBeforeAVX512(SB), NOSPLIT, $0-8
+TEXT ·matrixRankOneBeforeAVX512(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 80(DI), AX
@@ -2052,11 +2141,17 @@ row_51:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_49
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func selectiveAVX512Part(c *selectiveCall)
-TEXT ·selectiveAVX512Part(SB), NOSPLIT, $0-8
+TEXT ·selectiveAVX512Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 136(DI), CX
@@ -2223,6 +2318,7 @@ done_55:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_52
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
@@ -2891,7 +2987,12 @@ loop_68:
 	RET
 
 // func wkv4AVX512Part(c *wkv4Call)
-TEXT ·wkv4AVX512Part(SB), NOSPLIT, $0-8
+TEXT ·wkv4AVX512Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 96(DI), CX
@@ -2998,11 +3099,17 @@ token_69:
 	VMOVUPS Z7, K1, (DX)
 	MOVQ 16(DI), DX
 	VMOVUPS Z8, K1, (DX)
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func complexAVX512Part(c *complexCall)
-TEXT ·complexAVX512Part(SB), NOSPLIT, $0-8
+TEXT ·complexAVX512Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 128(DI), CX
@@ -3065,11 +3172,17 @@ done_72:
 	INCQ SI
 	CMPQ SI, 88(DI)
 	JLT token_70
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func diagonalAVX512Part(c *diagonalCall)
-TEXT ·diagonalAVX512Part(SB), NOSPLIT, $0-8
+TEXT ·diagonalAVX512Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 64(DI), CX
@@ -3099,11 +3212,17 @@ token_73:
 	JLT token_73
 	MOVQ 24(DI), DX
 	VMOVUPS Z0, K1, (DX)
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixNoneAVX512Part(c *matrixCall)
-TEXT ·matrixNoneAVX512Part(SB), NOSPLIT, $0-8
+TEXT ·matrixNoneAVX512Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -3145,11 +3264,17 @@ row_75:
 	ADDQ $1, SI
 	CMPQ SI, 64(DI)
 	JLT group_74
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixGroupNoneAVX512Part(c *matrixCall)
-TEXT ·matrixGroupNoneAVX512Part(SB), NOSPLIT, $0-8
+TEXT ·matrixGroupNoneAVX512Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -3203,11 +3328,17 @@ row_77:
 	ADDQ $3, SI
 	CMPQ SI, 64(DI)
 	JLT group_76
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixRankOneNoneAVX512Part(c *matrixCall)
-TEXT ·matrixRankOneNoneAVX512Part(SB), NOSPLIT, $0-8
+TEXT ·matrixRankOneNoneAVX512Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -3277,11 +3408,17 @@ row_81:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_79
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixAfterAVX512Part(c *matrixCall)
-TEXT ·matrixAfterAVX512Part(SB), NOSPLIT, $0-8
+TEXT ·matrixAfterAVX512Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -3335,11 +3472,17 @@ row_83:
 	ADDQ $1, SI
 	CMPQ SI, 64(DI)
 	JLT group_82
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixGroupAfterAVX512Part(c *matrixCall)
-TEXT ·matrixGroupAfterAVX512Part(SB), NOSPLIT, $0-8
+TEXT ·matrixGroupAfterAVX512Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -3415,11 +3558,17 @@ row_85:
 	ADDQ $3, SI
 	CMPQ SI, 64(DI)
 	JLT group_84
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixRankOneAfterAVX512Part(c *matrixCall)
-TEXT ·matrixRankOneAfterAVX512Part(SB), NOSPLIT, $0-8
+TEXT ·matrixRankOneAfterAVX512Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -3499,11 +3648,17 @@ row_89:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_87
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixBeforeAVX512Part(c *matrixCall)
-TEXT ·matrixBeforeAVX512Part(SB), NOSPLIT, $0-8
+TEXT ·matrixBeforeAVX512Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -3557,11 +3712,17 @@ row_91:
 	ADDQ $1, SI
 	CMPQ SI, 64(DI)
 	JLT group_90
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixGroupBeforeAVX512Part(c *matrixCall)
-TEXT ·matrixGroupBeforeAVX512Part(SB), NOSPLIT, $0-8
+TEXT ·matrixGroupBeforeAVX512Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -3637,11 +3798,17 @@ row_93:
 	ADDQ $3, SI
 	CMPQ SI, 64(DI)
 	JLT group_92
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixRankOneBeforeAVX512Part(c *matrixCall)
-TEXT ·matrixRankOneBeforeAVX512Part(SB), NOSPLIT, $0-8
+TEXT ·matrixRankOneBeforeAVX512Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -3721,11 +3888,17 @@ row_97:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_95
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func selectiveAVX2(c *selectiveCall)
-TEXT ·selectiveAVX2(SB), NOSPLIT, $0-8
+TEXT ·selectiveAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	VBROADCASTSS 80(AX), Y10 // 1.572864e+06
@@ -3870,11 +4043,17 @@ done_101:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_98
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func selectiveKeepAVX2(c *selectiveBackCall)
-TEXT ·selectiveKeepAVX2(SB), NOSPLIT, $0-8
+TEXT ·selectiveKeepAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	VBROADCASTSS 80(AX), Y10 // 1.572864e+06
@@ -3936,11 +4115,17 @@ state_104:
 	INCQ SI
 	CMPQ SI, 120(DI)
 	JLT token_103
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func selectiveBackAVX2(c *selectiveBackCall)
-TEXT ·selectiveBackAVX2(SB), NOSPLIT, $0-8
+TEXT ·selectiveBackAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 120(DI), SI
@@ -4032,6 +4217,7 @@ state_107:
 	VMOVUPS Y9, (R8)(BX*1)
 	JMP token_105
 done_106:
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
@@ -4772,7 +4958,12 @@ loop_119:
 	RET
 
 // func wkv4AVX2(c *wkv4Call)
-TEXT ·wkv4AVX2(SB), NOSPLIT, $0-8
+TEXT ·wkv4AVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 0(DI), DX
@@ -4918,11 +5109,17 @@ token_120:
 	VMOVUPS Y7, (DX)
 	MOVQ 16(DI), DX
 	VMOVUPS Y8, (DX)
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func complexAVX2(c *complexCall)
-TEXT ·complexAVX2(SB), NOSPLIT, $0-8
+TEXT ·complexAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 64(DI), DX
@@ -4980,11 +5177,17 @@ done_123:
 	INCQ SI
 	CMPQ SI, 88(DI)
 	JLT token_121
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func diagonalAVX2(c *diagonalCall)
-TEXT ·diagonalAVX2(SB), NOSPLIT, $0-8
+TEXT ·diagonalAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 24(DI), DX
@@ -5009,11 +5212,17 @@ token_124:
 	JLT token_124
 	MOVQ 24(DI), DX
 	VMOVUPS Y0, (DX)
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixNoneAVX2(c *matrixCall)
-TEXT ·matrixNoneAVX2(SB), NOSPLIT, $0-8
+TEXT ·matrixNoneAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	XORQ SI, SI
@@ -5065,11 +5274,17 @@ row_126:
 	ADDQ $1, SI
 	CMPQ SI, 64(DI)
 	JLT group_125
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixGroupNoneAVX2(c *matrixCall)
-TEXT ·matrixGroupNoneAVX2(SB), NOSPLIT, $0-8
+TEXT ·matrixGroupNoneAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	XORQ SI, SI
@@ -5120,11 +5335,17 @@ row_128:
 	ADDQ $2, SI
 	CMPQ SI, 64(DI)
 	JLT group_127
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixRankOneNoneAVX2(c *matrixCall)
-TEXT ·matrixRankOneNoneAVX2(SB), NOSPLIT, $0-8
+TEXT ·matrixRankOneNoneAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 80(DI), AX
@@ -5201,11 +5422,17 @@ row_132:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_130
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixAfterAVX2(c *matrixCall)
-TEXT ·matrixAfterAVX2(SB), NOSPLIT, $0-8
+TEXT ·matrixAfterAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	XORQ SI, SI
@@ -5278,11 +5505,17 @@ row_134:
 	ADDQ $1, SI
 	CMPQ SI, 64(DI)
 	JLT group_133
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixGroupAfterAVX2(c *matrixCall)
-TEXT ·matrixGroupAfterAVX2(SB), NOSPLIT, $0-8
+TEXT ·matrixGroupAfterAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	XORQ SI, SI
@@ -5356,11 +5589,17 @@ row_136:
 	ADDQ $2, SI
 	CMPQ SI, 64(DI)
 	JLT group_135
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixRankOneAfterAVX2(c *matrixCall)
-TEXT ·matrixRankOneAfterAVX2(SB), NOSPLIT, $0-8
+TEXT ·matrixRankOneAfterAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 80(DI), AX
@@ -5450,11 +5689,17 @@ row_140:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_138
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixBeforeAVX2(c *matrixCall)
-TEXT ·matrixBeforeAVX2(SB), NOSPLIT, $0-8
+TEXT ·matrixBeforeAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	XORQ SI, SI
@@ -5527,11 +5772,17 @@ row_142:
 	ADDQ $1, SI
 	CMPQ SI, 64(DI)
 	JLT group_141
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixGroupBeforeAVX2(c *matrixCall)
-TEXT ·matrixGroupBeforeAVX2(SB), NOSPLIT, $0-8
+TEXT ·matrixGroupBeforeAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	XORQ SI, SI
@@ -5605,11 +5856,17 @@ row_144:
 	ADDQ $2, SI
 	CMPQ SI, 64(DI)
 	JLT group_143
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixRankOneBeforeAVX2(c *matrixCall)
-TEXT ·matrixRankOneBeforeAVX2(SB), NOSPLIT, $0-8
+TEXT ·matrixRankOneBeforeAVX2(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 80(DI), AX
@@ -5699,11 +5956,17 @@ row_148:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_146
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func selectiveAVX2Part(c *selectiveCall)
-TEXT ·selectiveAVX2Part(SB), NOSPLIT, $0-8
+TEXT ·selectiveAVX2Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 136(DI), CX
@@ -5853,6 +6116,7 @@ done_152:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_149
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
@@ -6653,7 +6917,12 @@ loop_165:
 	RET
 
 // func wkv4AVX2Part(c *wkv4Call)
-TEXT ·wkv4AVX2Part(SB), NOSPLIT, $0-8
+TEXT ·wkv4AVX2Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 96(DI), CX
@@ -6804,11 +7073,17 @@ token_166:
 	VMASKMOVPS Y7, Y13, (DX)
 	MOVQ 16(DI), DX
 	VMASKMOVPS Y8, Y13, (DX)
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func complexAVX2Part(c *complexCall)
-TEXT ·complexAVX2Part(SB), NOSPLIT, $0-8
+TEXT ·complexAVX2Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 128(DI), CX
@@ -6871,11 +7146,17 @@ done_169:
 	INCQ SI
 	CMPQ SI, 88(DI)
 	JLT token_167
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func diagonalAVX2Part(c *diagonalCall)
-TEXT ·diagonalAVX2Part(SB), NOSPLIT, $0-8
+TEXT ·diagonalAVX2Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 64(DI), CX
@@ -6905,11 +7186,17 @@ token_170:
 	JLT token_170
 	MOVQ 24(DI), DX
 	VMASKMOVPS Y0, Y13, (DX)
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixNoneAVX2Part(c *matrixCall)
-TEXT ·matrixNoneAVX2Part(SB), NOSPLIT, $0-8
+TEXT ·matrixNoneAVX2Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -6951,11 +7238,17 @@ row_172:
 	ADDQ $1, SI
 	CMPQ SI, 64(DI)
 	JLT group_171
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixGroupNoneAVX2Part(c *matrixCall)
-TEXT ·matrixGroupNoneAVX2Part(SB), NOSPLIT, $0-8
+TEXT ·matrixGroupNoneAVX2Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -7003,11 +7296,17 @@ row_174:
 	ADDQ $2, SI
 	CMPQ SI, 64(DI)
 	JLT group_173
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixRankOneNoneAVX2Part(c *matrixCall)
-TEXT ·matrixRankOneNoneAVX2Part(SB), NOSPLIT, $0-8
+TEXT ·matrixRankOneNoneAVX2Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -7077,11 +7376,17 @@ row_178:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_176
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixAfterAVX2Part(c *matrixCall)
-TEXT ·matrixAfterAVX2Part(SB), NOSPLIT, $0-8
+TEXT ·matrixAfterAVX2Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -7135,11 +7440,17 @@ row_180:
 	ADDQ $1, SI
 	CMPQ SI, 64(DI)
 	JLT group_179
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixGroupAfterAVX2Part(c *matrixCall)
-TEXT ·matrixGroupAfterAVX2Part(SB), NOSPLIT, $0-8
+TEXT ·matrixGroupAfterAVX2Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -7204,11 +7515,17 @@ row_182:
 	ADDQ $2, SI
 	CMPQ SI, 64(DI)
 	JLT group_181
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixRankOneAfterAVX2Part(c *matrixCall)
-TEXT ·matrixRankOneAfterAVX2Part(SB), NOSPLIT, $0-8
+TEXT ·matrixRankOneAfterAVX2Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -7288,11 +7605,17 @@ row_186:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_184
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixBeforeAVX2Part(c *matrixCall)
-TEXT ·matrixBeforeAVX2Part(SB), NOSPLIT, $0-8
+TEXT ·matrixBeforeAVX2Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -7346,11 +7669,17 @@ row_188:
 	ADDQ $1, SI
 	CMPQ SI, 64(DI)
 	JLT group_187
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixGroupBeforeAVX2Part(c *matrixCall)
-TEXT ·matrixGroupBeforeAVX2Part(SB), NOSPLIT, $0-8
+TEXT ·matrixGroupBeforeAVX2Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -7415,11 +7744,17 @@ row_190:
 	ADDQ $2, SI
 	CMPQ SI, 64(DI)
 	JLT group_189
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 
 // func matrixRankOneBeforeAVX2Part(c *matrixCall)
-TEXT ·matrixRankOneBeforeAVX2Part(SB), NOSPLIT, $0-8
+TEXT ·matrixRankOneBeforeAVX2Part(SB), NOSPLIT, $8-8
+	STMXCSR control-8(SP)
+	MOVL control-8(SP), DX
+	ORL $0x8040, DX
+	MOVL DX, flushing-4(SP)
+	LDMXCSR flushing-4(SP)
 	MOVQ c+0(FP), DI
 	LEAQ vecConsts<>(SB), AX
 	MOVQ 152(DI), CX
@@ -7499,6 +7834,7 @@ row_194:
 	INCQ SI
 	CMPQ SI, 64(DI)
 	JLT token_192
+	LDMXCSR control-8(SP)
 	VZEROUPPER
 	RET
 DATA vecConsts<>+0(SB)/4, $0x48c00000 // 393216

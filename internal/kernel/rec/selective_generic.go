@@ -25,7 +25,7 @@ func selectiveBlock(a *SelectiveArgs, e, w int) {
 			h, al := a.H[n*ldh+e:][:w], a.A[n*lda+e:][:w]
 			b, c := a.B[t*a.BStride+n], a.C[t*a.CStride+n]
 			for l := range h {
-				h[l] = exp32(dt[l]*al[l])*h[l] + dx[l]*b
+				h[l] = Flush(exp32(dt[l]*al[l])*h[l] + dx[l]*b)
 				y[l] += c * h[l]
 			}
 		}
