@@ -12,6 +12,7 @@
 // main runs. Set is for comparing levels, Info for printing what a measurement
 // ran on, OnLevel and Supports for packages that have kernels.
 //
-// Parallel is the loop that everything above uses: no pool, no state, and
-// results that do not depend on the number of workers.
+// Parallel is the loop that everything above uses: it starts goroutines for each
+// call, or has those of a Team that stays awake from call to call (StartTeam),
+// and results do not depend on their number.
 package hw

@@ -31,4 +31,15 @@
 // # Comments
 //
 // Every exported function, method and type has a comment with its name.
+//
+// # The public interface
+//
+// docs/api.txt lists every exported name of the packages that others may
+// import, and CHANGELOG.md names every exported function and type. After a
+// change,
+//
+//	go test ./internal/doccheck -run TestAPI -update
+//
+// rewrites the list, and adds what CHANGELOG.md lacks to the end of its first
+// section, for a person to say what it is.
 package doccheck
