@@ -64,17 +64,18 @@ func complete(b block, at string, packages map[string]string) (string, error) {
 	const head = "package piece\n"
 	body := b.hidden + "\n" + place + b.text
 	text := head + body
-	file, err := parse(text)
-	if err != nil {
+	if _, err := parse(text); err != nil {
 		const name = "func _() "
 		text = head + name + "{\n" + body + "\npanic(0)\n}\n"
-		if file, err = parse(text); err != nil {
+		file, err := parse(text)
+		if err != nil {
 			return "", err
 		}
 		text = useAll(text, file, fset)
 		text = strings.Replace(text, name, name+results(file), 1)
 	}
-	if file, err = parser.ParseFile(fset, "", text, 0); err != nil {
+	file, err := parser.ParseFile(fset, "", text, 0)
+	if err != nil {
 		return "", err
 	}
 	free := map[string]bool{}
