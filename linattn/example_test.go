@@ -150,7 +150,7 @@ func ExampleNewLoLCATs() {
 // Eight levels remember 128 tokens.
 func ExampleNewLogLinearMamba2() {
 	generate(linattn.NewLogLinearMamba2(linattn.LogLinearConfig{DModel: 64, HeadDim: 32, DState: 16, MaxLevels: 8}))
-	// Output: [1 1 64] [101] 59272
+	// Output: [1 1 64] [101] 47416
 }
 
 // Two documents of 5 and 8 tokens, each followed by what is asked about it.

@@ -89,6 +89,9 @@ func TestLinearLayers(t *testing.T) {
 		{"LogLinearMamba2", func(seed uint64) (nn.Layer, error) {
 			return linattn.NewLogLinearMamba2(linattn.LogLinearConfig{DModel: 8, Expand: 1, HeadDim: 4, DState: 3, MaxLevels: 4, Seed: seed})
 		}},
+		{"LogLinearMamba2 of two groups, long", func(seed uint64) (nn.Layer, error) {
+			return linattn.NewLogLinearMamba2(linattn.LogLinearConfig{DModel: 8, Expand: 1, HeadDim: 2, DState: 2, Groups: 2, MaxLevels: 9, NoBias: true, Seed: seed})
+		}},
 		{"JRT", func(seed uint64) (nn.Layer, error) { // a prefix of one token lies in any first piece
 			return linattn.NewJRT(linattn.JRTConfig{DModel: 8, NumHeads: 2, FeatureDim: 3, EncLength: 1, Seed: seed})
 		}},
@@ -338,8 +341,8 @@ func TestGSAEquation(t *testing.T) {
 // highest bit in which their positions differ is ℓ−1, one lies in the other's
 // block of level ℓ.
 func TestLogLinearEquation(t *testing.T) {
-	const T, H, G, K, V = 45, 4, 2, 3, 5
-	for _, L := range []int{7, 5} { // up to 64 tokens, more than there are; up to 16
+	const T, H, G, K, V = 301, 4, 2, 3, 5
+	for _, L := range []int{10, 8, 5} { // up to 512 tokens, more than there are; up to 128; up to 16
 		rng := rand.New(rand.NewPCG(6, 6))
 		q, k, v := noise(rng, 1, T, G, K), noise(rng, 1, T, G, K), noise(rng, 1, T, H, V)
 		g, levels := tensor.Scale(tensor.Square(noise(rng, 1, T, H)), -0.2), tensor.Square(noise(rng, 1, T, H, L))

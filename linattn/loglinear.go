@@ -17,39 +17,63 @@ import (
 //
 //	o_t = scale Σ_{ℓ<L} λ_t^ℓ (S_t^ℓ)ᵀ q_t,   S_t^ℓ = Σ_{s in block ℓ of t} e^{g_{s+1}+…+g_t} k_s v_sᵀ
 //
-// Level ℓ is a linear attention of its own: it forgets everything where t is a
-// multiple of 2^ℓ, and of the 2^ℓ tokens from there to the next multiple the
-// first half is written to it and the second reads it. Each is a
-// [scan.Matrix]. (fla-org/flash-linear-attention: fla/ops/log_linear_attn/naive.py
-// has the same matrix of weights.) Up to 2^{L−1} tokens are as in the paper; at
+// Tokens in the same aligned block of 64, levels 0 to 6, meet as products of
+// matrices. A level above is a linear attention of its own, by [scan.Matrix]: it
+// forgets everything where t is a multiple of 2^ℓ, and of the 2^ℓ tokens from
+// there to the next multiple the first half is written to it and the second
+// reads it. (fla-org/flash-linear-attention: fla/ops/log_linear_attn/naive.py has
+// the same matrix of weights.) Up to 2^{L−1} tokens are as in the paper; at
 // every multiple of that all that came before is forgotten.
 //
-// pos is the position of each sequence's first token, nil for 0; parts are the
-// states of levels 1 to L−1, [B, H, K, V] each, nil for none.
+// pos is the position of each sequence's first token, nil for 0; parts, nil for
+// none, are what [LogLinearState] adds to a state.
 func LogLinear(q, k, v, logDecay, levels *tensor.Tensor, scale float32, pos []int64, parts []*tensor.Part) *tensor.Tensor {
 	const op = "linattn.LogLinear"
 	tensor.Check(op, "v", v, -1, -1, -1, -1)
 	B, T, H := v.Dim(0), v.Dim(1), v.Dim(2)
+	tensor.Check(op, "q", q, B, T, -1, -1)
+	G, K := q.Dim(2), q.Dim(3)
+	tensor.Check(op, "k", k, B, T, G, K)
+	tensor.Check(op, "logDecay", logDecay, B, T, H)
 	tensor.Check(op, "levels", levels, B, T, H, -1)
 	L := levels.Dim(3)
-	if L < 1 || (parts != nil && len(parts) != L-1) {
-		panic(&tensor.ShapeError{Op: op, Arg: "levels", Got: levels.Shape(), Want: "at least one, and one more than states"})
+	near := nearLevels(L)
+	if L < 1 || G < 1 || H%G != 0 || (parts != nil && len(parts) != 3+L-near) {
+		panic(&tensor.ShapeError{Op: op, Arg: "levels, heads, parts", Got: []int{L, H, G, len(parts)}, Want: "at least one level, heads of q that divide v's, and LogLinearState's parts"})
 	}
-	own := nn.RepeatHeads(tensor.Sum(tensor.Mul(q, k), -1, true), H)
-	o := tensor.Mul(v, tensor.Mul(tensor.Scale(own, scale), levels.Narrow(-1, 0, 1)))
-	for l := 1; l < L; l++ {
-		var st *tensor.Part
-		if parts != nil {
-			st = parts[l-1]
+	part := func(i int) *tensor.Part {
+		if parts == nil {
+			return nil
 		}
+		return parts[i]
+	}
+	past := 1<<(near-1) - 1
+	o := nearBlocks(q, withPast(k, past, part(0)), withPast(v, past, part(1)), withPast(logDecay, past, part(2)), levels.Narrow(-1, 0, near), scale, pos)
+	for l := near; l < L; l++ {
 		m := halves{op: op, like: v, pos: pos, block: 1 << l}
 		y := scan.Matrix(scan.MatrixInput{
 			Q: q, K: tensor.Mul(k, m.mark(1, 0, 0).Reshape(B, T, 1, 1)), V: v,
 			LogDecay: tensor.Add(logDecay, m.mark(0, 0, math.Inf(-1))), Scale: scale,
-		}, st)
+		}, part(3+l-near))
 		o = tensor.MulAdd(y, tensor.Mul(levels.Narrow(-1, l, l+1), m.mark(0, 1, 0).Reshape(B, T, 1, 1)), o)
 	}
 	return o
+}
+
+// nearLevels is how many of L levels are nearBlocks': up to blocks of 64.
+func nearLevels(L int) int { return min(L, 7) }
+
+// LogLinearState adds what LogLinear keeps between calls to st: the tokens of an
+// unfinished block, "k", "v" and "g", at most 63, and a state "S7", "S8", …,
+// [batch, H, K, V], for each level from 7 to levels−1.
+func LogLinearState(st *tensor.State, batch, G, K, H, V, levels int) *tensor.State {
+	near := nearLevels(levels)
+	past := 1<<(near-1) - 1
+	st.Add("k", tensor.New(batch, past, G, K)).Add("v", tensor.New(batch, past, H, V)).Add("g", tensor.New(batch, past, H))
+	for l := near; l < levels; l++ {
+		st.Add(fmt.Sprintf("S%d", l), tensor.New(batch, H, K, V))
+	}
+	return st
 }
 
 // halves tells the places of tokens in aligned blocks.
@@ -114,10 +138,10 @@ type LogLinearConfig struct {
 //	o = LogLinear(q, k, Δ x, levels softplus(L ⊙ ℓ)), scale N^{−½}, with log decay −e^{A_log} Δ
 //	y = W_out RMSNorm((o + D x) ⊙ SiLU(z))
 //
-// Its state is the last inputs of the convolution and MaxLevels−1 matrices
-// DState×HeadDim for each head, of fixed size, where the paper's grows with the
-// logarithm of the length to the same. A token costs as much as MaxLevels−1
-// recurrences of Mamba-2 beside the projections.
+// Its state is the last inputs of the convolution, 63 tokens and MaxLevels−7
+// matrices DState×HeadDim for each head, of fixed size, where the paper's grows
+// with the logarithm of the length to the same. A token costs as much as
+// MaxLevels−7 recurrences of Mamba-2 beside the projections.
 type LogLinearMamba2 struct {
 	cfg          LogLinearConfig
 	kind         string
@@ -171,15 +195,11 @@ func (l *LogLinearMamba2) Params() nn.Params {
 	return append(p, l.Out.Params().Prefix("out_proj")...)
 }
 
-// NewState has the part "conv" [batch, ConvSize−1, channels] and, for each level
-// from 1 on, "S1", "S2", …, [batch, heads, key, value].
+// NewState has the part "conv" [batch, ConvSize−1, channels] and those of LogLinearState.
 func (l *LogLinearMamba2) NewState(batch int) *tensor.State {
 	c := &l.cfg
 	st := tensor.NewState(l.kind, batch).Add("conv", tensor.New(batch, c.ConvSize-1, l.heads*c.HeadDim+2*c.Groups*c.DState))
-	for i := 1; i < c.MaxLevels; i++ {
-		st.Add(fmt.Sprintf("S%d", i), tensor.New(batch, l.heads, c.DState, c.HeadDim))
-	}
-	return st
+	return LogLinearState(st, batch, c.Groups, c.DState, l.heads, c.HeadDim, c.MaxLevels)
 }
 
 // Forward mixes u [batch, length, DModel].

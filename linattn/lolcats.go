@@ -97,8 +97,8 @@ func (l *LoLCATs) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	st.Check(l.kind, B)
 	q, k, v := l.attn.project(x, st)
 	// Row i of keys and values is token i − Window, counted from this call's first.
-	keys := nn.RepeatHeads(l.withPast(k, st.Part(1)), H)
-	values := nn.RepeatHeads(l.withPast(withOne(v), st.Part(2)), H)
+	keys := nn.RepeatHeads(withPast(k, l.window, st.Part(1)), H)
+	values := nn.RepeatHeads(withPast(withOne(v), l.window, st.Part(2)), H)
 	near := windowSums(q, keys, values, l.window)
 	far := scan.Matrix(scan.MatrixInput{
 		Q: l.feature(q, l.MapQ), K: l.feature(keys.Narrow(1, 0, T), l.MapK), V: values.Narrow(1, 0, T),
@@ -114,19 +114,22 @@ func (l *LoLCATs) Forward(x *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	return l.attn.O.Forward(y.Reshape(B, T, H*D))
 }
 
-// withPast puts the Window rows that the part holds before x, [batch, length,
-// heads, D], and leaves the last Window rows in it.
-func (l *LoLCATs) withPast(x *tensor.Tensor, p *tensor.Part) *tensor.Tensor {
+// withPast puts the n rows that the part holds, zeros without one, before x,
+// [batch, length, …], and leaves the last n rows in it.
+func withPast(x *tensor.Tensor, n int, p *tensor.Part) *tensor.Tensor {
 	s := x.Scope()
 	var past *tensor.Tensor
 	if p != nil {
 		past = p.Read(s)
 	} else {
-		past = s.New(x.Dim(0), l.window, x.Dim(2), x.Dim(3))
+		var shape [tensor.MaxRank]int
+		copy(shape[:], x.Shape())
+		shape[1] = n
+		past = s.New(shape[:x.Rank()]...)
 	}
 	all := tensor.Concat(1, past, x)
 	if p != nil {
-		p.Write(tensor.Contiguous(all.Narrow(1, x.Dim(1), x.Dim(1)+l.window)))
+		p.Write(tensor.Contiguous(all.Narrow(1, x.Dim(1), x.Dim(1)+n)))
 	}
 	return all
 }
