@@ -97,7 +97,7 @@ func diagonalBackward(h, a, b, before, after *tensor.Tensor) {
 					}
 					da[o+c] += g[c] * prev
 				}
-				g[c] *= a.Raw()[o+c]
+				g[c] = rec.Flush(g[c] * a.Raw()[o+c])
 			}
 		}
 	}
