@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -184,6 +185,11 @@ func TestMerge(t *testing.T) {
 	}
 	if l := r.Limits["avx512"]; l != (Limit{128, 20}) {
 		t.Errorf("a limit %v, want 128 and 20", l)
+	}
+	r, o = example(), example()
+	r.Layers = slices.Delete(r.Layers, 1, 2)
+	if err := r.merge(o); err != nil || !reflect.DeepEqual(r.Layers, example().Layers) {
+		t.Errorf("%v, %d layers; want the one that was not there back in its place", err, len(r.Layers))
 	}
 	o.CPU = "another"
 	if err := r.merge(o); err == nil || !strings.Contains(err.Error(), "want two of one machine") {

@@ -82,7 +82,8 @@ func load(path string) (*Result, error) {
 }
 
 // merge adds what another run on the same machine measured: of each figure the
-// better one, as among the rounds of one run.
+// better one, as among the rounds of one run, and layers that this one has not,
+// if they have the same lengths and depths.
 func (r *Result) merge(o *Result) error {
 	if o.CPU != r.CPU || o.Level != r.Level || o.Cores != r.Cores || o.Width != r.Width {
 		return fmt.Errorf("runs on %s, %s, %d cores, %d channels and on %s, %s, %d cores, %d channels: want two of one machine at one width",
@@ -104,6 +105,18 @@ func (r *Result) merge(o *Result) error {
 				less(r.Lengths, o.Lengths, a.Train, b.Train)
 				less(r.Depths, o.Depths, a.Decode, b.Decode)
 			}
+		}
+	}
+	for i, b := range o.Layers { // each after the one that it follows there
+		has := func(name string) int {
+			return slices.IndexFunc(r.Layers, func(a LayerResult) bool { return a.Name == name })
+		}
+		if has(b.Name) < 0 && slices.Equal(r.Lengths, o.Lengths) && slices.Equal(r.Depths, o.Depths) {
+			at := 0
+			if i > 0 {
+				at = has(o.Layers[i-1].Name) + 1
+			}
+			r.Layers = slices.Insert(r.Layers, at, b)
 		}
 	}
 	for level, l := range o.Limits {
@@ -199,10 +212,10 @@ var families = []string{spaces, mambas, rwkvs, kernels, gated, deltas, remaining
 var names = map[string]name{
 	"s4": {"S4", spaces}, "s4d": {"S4D", spaces}, "dss": {"DSS", spaces}, "h3": {"H3", spaces}, "hyena": {"Hyena", spaces},
 	"s5": {"S5", mambas}, "lru": {"LRU", mambas}, "rglru": {"RG-LRU", mambas}, "mamba": {"Mamba", mambas}, "mamba2": {"Mamba-2", mambas}, "mamba3": {"Mamba-3", mambas}, "mamba3mimo": {"Mamba-3 MIMO", mambas},
-	"rwkv4": {"RWKV-4", rwkvs}, "rwkv5": {"RWKV-5", rwkvs}, "rwkv6": {"RWKV-6", rwkvs}, "rwkv7": {"RWKV-7", rwkvs},
+	"rwkv4": {"RWKV-4", rwkvs}, "rwkv5": {"RWKV-5", rwkvs}, "rwkv6": {"RWKV-6", rwkvs}, "rwkv7": {"RWKV-7", rwkvs}, "rwkvq6": {"QRWKV6", rwkvs}, "rwkvq7": {"Qwerky-7", rwkvs},
 	"linear": {"linear", kernels}, "rebased": {"ReBased", kernels}, "lightning": {"lightning", kernels}, "retnet": {"RetNet", kernels},
 	"based": {"Based", kernels}, "baseconv": {"BaseConv", kernels},
-	"gla": {"GLA", gated}, "simplegla": {"simple GLA", gated}, "hgrn": {"HGRN", gated}, "hgrn2": {"HGRN2", gated}, "gsa": {"gated slots", gated},
+	"gla": {"GLA", gated}, "simplegla": {"simple GLA", gated}, "hgrn": {"HGRN", gated}, "hgrn2": {"HGRN2", gated}, "gsa": {"gated slots", gated}, "loglinear": {"log-linear", gated},
 	"deltanet": {"DeltaNet", deltas}, "gateddeltanet": {"Gated DeltaNet", deltas}, "deltaproduct": {"DeltaProduct", deltas}, "dplr": {"DPLR", deltas}, "kda": {"KDA", deltas},
 	"window": {"window of 64", kernels}, "lolcats": {"LoLCATs", kernels}, "jrt": {"JRT", kernels},
 	"softmax": {"softmax attention", ""},
