@@ -6,14 +6,17 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/subquad/subquad/lm"
 	"github.com/subquad/subquad/tensor"
 )
 
-// klTypes are what a model's matrices may be held in, in the order of the table.
-var klTypes = []string{"bf16", "f16", "q8_0", "q6_k", "q4_k", "q4_0"}
+// klTypes are what a model's matrices may be held in, in the order of the
+// table, and last the precisions that products may have, which differ where there are tiles.
+var klTypes = []string{"bf16", "f16", "q8_0", "q6_k", "q4_k", "q4_0", "f32 high", "f32 medium", "bf16 medium"}
 
 // klTokens is how long a text the model writes itself.
 const klTokens = 512
@@ -43,6 +46,7 @@ func kl(load func() (*lm.Model, error), text []int) (rows []klRow, err error) {
 			}
 		}
 		r := klRow{Type: name}
+		name, prec, _ := strings.Cut(name, " ")
 		fits, all := 0, 0
 		for _, p := range m.Params() {
 			if p.Matrix {
@@ -59,7 +63,7 @@ func kl(load func() (*lm.Model, error), text []int) (rows []klRow, err error) {
 		for _, p := range m.Params() {
 			r.Bytes += p.Bytes()
 		}
-		s := tensor.NewScope()
+		s := tensor.NewScope(tensor.MatMulPrecision(tensor.Precision(max(0, slices.Index(precisions, prec)))))
 		y, err := m.Forward(s, [][]int{text[:len(text)-1]}, nil)
 		if err != nil {
 			return nil, err
