@@ -209,3 +209,38 @@ func TestSilence(t *testing.T) {
 		}
 	}
 }
+
+// A token of sound and one of silence, long after it: they should cost alike.
+func BenchmarkSilence(b *testing.B) {
+	const width, T = 64, 4096
+	for _, c := range []struct {
+		name  string
+		layer nn.Layer
+	}{
+		{"s4", must(ssm.NewS4(ssm.S4Config{DModel: width}))},
+		{"s4d", must(ssm.NewS4D(ssm.S4DConfig{DModel: width}))},
+		{"s5", must(ssm.NewS5(ssm.S5Config{DModel: width}))},
+		{"lru", must(ssm.NewLRU(ssm.LRUConfig{DModel: width}))},
+		{"mamba3", must(ssm.NewMamba3(ssm.Mamba3Config{DModel: width}))},
+	} {
+		for _, input := range []string{"sound", "silence"} {
+			b.Run("layer="+c.name+"/input="+input, func(b *testing.B) {
+				s, st := tensor.NewScope(tensor.Workers(1)), c.layer.NewState(1)
+				x := noise(1, T, width)
+				nn.Long(c.layer, tensor.Enter(s, x), st)
+				if input == "silence" {
+					clear(x.Data())
+					for range 8 { // until little is left
+						s.Reset()
+						nn.Long(c.layer, tensor.Enter(s, x), st)
+					}
+				}
+				for b.Loop() {
+					s.Reset()
+					nn.Long(c.layer, tensor.Enter(s, x), st)
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*T), "ns/token")
+			})
+		}
+	}
+}
