@@ -15,4 +15,5 @@
 // Parallel is the loop that everything above uses: it starts goroutines for each
 // call, or has those of a Team that stays awake from call to call (StartTeam),
 // and results do not depend on their number.
+// LargePages gathers memory that is read over and over in pages of 2 MB.
 package hw

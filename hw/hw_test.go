@@ -464,7 +464,7 @@ func TestTeamTasks(t *testing.T) {
 		n    int
 		ns   float64
 		want int
-	}{{0, 1e6, 1}, {1, 1e6, 1}, {1000, 1, 1}, {1000, 4, 2}, {1000, 1e3, 8}, {3, 1e6, 2}, {1000, 1e300, 8}} {
+	}{{0, 1e6, 1}, {1, 1e6, 1}, {1000, 1, 1}, {1000, 8, 2}, {1000, 1e3, 8}, {3, 1e6, 2}, {1000, 1e300, 8}} {
 		if got := Tasks(team.Workers(), c.n, c.ns); got != c.want {
 			t.Errorf("Tasks(team, %d, %g) = %d, want %d", c.n, c.ns, got, c.want)
 		}

@@ -224,7 +224,7 @@ func (t *Team) join(turn uint32) {
 }
 
 // teamTask is MinTask for a team.
-const teamTask = 1500
+const teamTask = 4000
 
 func (t *Team) tasks(n int, ns float64) int {
 	most := min(n, 4*t.workers)

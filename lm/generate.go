@@ -15,7 +15,7 @@ type Options struct {
 	MaxTokens int      // tokens to generate; 0 means until ctx ends or a stop token comes
 	Stop      []int    // ids that end generation; they are not yielded
 	Sampler   *Sampler // nil means greedy; it keeps its random numbers' place from call to call
-	Workers   int      // bound on goroutines; 0 means GOMAXPROCS for prompts and 1 for single tokens
+	Workers   int      // bound on goroutines; 0 means GOMAXPROCS for prompts and 1 for single tokens, for which two or more stay awake as a team
 	Chunk     int      // prompt tokens read at a time, which bounds memory; 0 means 256
 
 	Precision tensor.Precision // of matrix products while the prompt is read; see tensor.MatMulPrecision
