@@ -397,3 +397,32 @@ func TestRecording(t *testing.T) {
 		t.Error("a scope that does not record records")
 	}
 }
+
+// Rows of two operands, enough of them for several workers: the same bits.
+func TestRowsShared(t *testing.T) {
+	value := func(shape ...int) *tensor.Tensor {
+		x := tensor.New(shape...)
+		for i := range x.Data() {
+			x.Data()[i] = float32(math.Sin(float64(i)))
+		}
+		return x
+	}
+	a, row := value(4000, 129), value(129)
+	for name, f := range map[string]func(x *tensor.Tensor) *tensor.Tensor{
+		"Add":        func(x *tensor.Tensor) *tensor.Tensor { return tensor.Add(x, row) },
+		"SigmoidAdd": func(x *tensor.Tensor) *tensor.Tensor { return tensor.SigmoidAdd(x, row) },
+		"Lerp":       func(x *tensor.Tensor) *tensor.Tensor { return tensor.Lerp(x, tensor.Neg(x), row) },
+	} {
+		var want []float32
+		for _, workers := range []int{1, 7} {
+			s := tensor.NewScope(tensor.Workers(workers))
+			got := f(s.From(a.Data(), 4000, 129)).Float32s()
+			if want == nil {
+				want = got
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s depends on the workers", name)
+			}
+		}
+	}
+}
