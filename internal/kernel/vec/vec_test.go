@@ -76,7 +76,7 @@ func TestUnary(t *testing.T) {
 		name  string
 		f     func(dst, x []float32)
 		want  func(x float64) float64
-		ulps  float64 // measured 0.87 for exp, 1.9 for sigmoid, 2.1 for silu, 1.6 for softplus, 1.2 for tanh, 0.85 for log and log1p, 5.0 for GELU
+		ulps  float64 // measured 0.87 for exp, 1.9 for sigmoid, 2.1 for silu, 1.8 for softplus, 1.2 for tanh, 0.85 for log and log1p, 5.0 for GELU
 		small float64 // below this, of the true value, only the absolute error counts
 	}{
 		{"Exp", Exp, math.Exp, 1, 0},
