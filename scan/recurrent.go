@@ -13,14 +13,11 @@ import (
 // recording keeps; those between are computed again in the gradient.
 const matrixChunk = 64
 
-// bigState is the state from which products are faster forward, and
-// shortSegment the length from which they are for gradients: on Zen 5 with
-// AVX-512 the recurrence takes 0.02–0.08 ns an element and token, products 0.05–0.15
-// at 64×64, as long at 128×128, and 0.8 of it at 256×256; forward and backward
-// together take 2–5 ns and 0.15–1.
-const bigState = 256 * 256
-
-// choose takes the algorithm.
+// choose takes the algorithm. Forward, products are nowhere faster than tokens: on a
+// Xeon with AVX-512 they take 2 to 3.5 times as long at 64×64, 1.2 times at
+// 256×256 and between 1 and 1.3 at 512×512, with AVX2 much the same. Gradients
+// are another matter: 2–5 ns an element and token against 0.15–1, from segments
+// of shortSegment tokens on.
 func (r *recurrent) choose(p *MatrixInput, recording bool) {
 	r.size = matrixChunk
 	if p.ChunkSize > 0 {
@@ -28,9 +25,9 @@ func (r *recurrent) choose(p *MatrixInput, recording bool) {
 	}
 	switch p.Mode {
 	case Chunked:
-		r.products = true
+		r.products, r.back = true, true
 	case Auto:
-		r.products = r.length >= shortSegment && (recording || r.rows*r.cols >= bigState)
+		r.back = r.length >= shortSegment
 	}
 	if !r.products && !recording {
 		r.size = max(r.length, 1)
@@ -45,7 +42,7 @@ type recurrent struct {
 	groups                           int       // heads of q, k, a and b
 	starts                           []float32
 	size                             int  // tokens of a chunk
-	products                         bool // chunks as matrix products
+	products, back                   bool // chunks as matrix products, forward and for the gradient
 
 	// Where columns decay: their logarithms and the sums of those, V as it was
 	// given (v is then scaled), and a row of scratch for each unit.
@@ -159,7 +156,7 @@ func (r *recurrent) piece(w *chunkWork, i, t, n int, S []float32) {
 
 // pieceBack adds the gradients of a's tokens, of which t is the first.
 func (r *recurrent) pieceBack(w *chunkWork, i, t int, a *rec.MatrixArgs, g *rec.MatrixGrads) {
-	if r.products {
+	if r.back {
 		r.chunkBack(w, i, t, a.T, a.S, g)
 	} else {
 		r.recurrentBack(i, t, a, g)
