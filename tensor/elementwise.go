@@ -552,15 +552,11 @@ func MulAdd(a, b, c *Tensor) *Tensor {
 		return Add(Mul(a, b), c)
 	}
 	p.long(a, b)
-	p.each(0, p.rows, func(oa, ob, oy int) {
-		dst, from := y.data[oy:oy+p.cols], c.data[oy:oy+p.cols]
-		if p.cb == p.cols {
-			vec.FMA(dst, a.data[oa:oa+p.ca], b.data[ob:ob+p.cb], from)
-		} else {
-			copy(dst, from)
-			vec.Axpy(dst, b.data[ob], a.data[oa:oa+p.ca])
-		}
-	})
+	if tasks := hw.Tasks(y.scope.Workers(), p.rows, 0.2*float64(p.cols)); tasks > 1 {
+		mulAddParallel(p, tasks, y, a, b, c)
+	} else {
+		mulAdd(p, 0, p.rows, y, a, b, c)
+	}
 	if y.Recording() {
 		OnBackward(func() {
 			axpyTo(c.Grad(), 1, y.Grad())
@@ -568,6 +564,24 @@ func MulAdd(a, b, c *Tensor) *Tensor {
 		}, y)
 	}
 	return y
+}
+
+func mulAddParallel(p pairing, tasks int, y, a, b, c *Tensor) {
+	hw.Parallel(y.scope.Workers(), tasks, func(i int) {
+		lo, hi := hw.Range(i, tasks, p.rows)
+		mulAdd(p, lo, hi, y, a, b, c)
+	})
+}
+
+func mulAdd(p pairing, lo, hi int, y, a, b, c *Tensor) {
+	p.each(lo, hi, func(oa, ob, oy int) {
+		dst, from := y.data[oy:oy+p.cols], c.data[oy:oy+p.cols]
+		if p.cb == p.cols {
+			vec.FMA(dst, a.data[oa:oa+p.ca], b.data[ob:ob+p.cb], from)
+		} else {
+			vec.AxpyTo(dst, b.data[ob], a.data[oa:oa+p.ca], from)
+		}
+	})
 }
 
 // Lerp is x + w·(y − x), which is x where w is 0 and y where it is 1; y has x's

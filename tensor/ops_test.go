@@ -412,6 +412,7 @@ func TestRowsShared(t *testing.T) {
 		"Add":        func(x *tensor.Tensor) *tensor.Tensor { return tensor.Add(x, row) },
 		"SigmoidAdd": func(x *tensor.Tensor) *tensor.Tensor { return tensor.SigmoidAdd(x, row) },
 		"Lerp":       func(x *tensor.Tensor) *tensor.Tensor { return tensor.Lerp(x, tensor.Neg(x), row) },
+		"MulAdd":     func(x *tensor.Tensor) *tensor.Tensor { return tensor.MulAdd(x, row, x) },
 	} {
 		var want []float32
 		for _, workers := range []int{1, 7} {

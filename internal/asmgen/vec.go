@@ -573,6 +573,18 @@ func (g *vecGen) all() {
 		g.r3("VFMADD231PS", y, w, 3)
 		g.move(3, w)
 	})
+	g.text("axpyTo"+g.suffix(), "func axpyTo"+g.suffix()+"(dst, x, y *float32, a float32, n int)", 40)
+	g.arg("dst+0", "DI")
+	g.arg("x+8", "SI")
+	g.arg("y+16", "R8")
+	g.argBcast("a+24", 12)
+	g.arg("n+32", "CX")
+	g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
+		load("SI", 0)
+		load("R8", 1)
+		g.r3("VFMADD231PS", 12, 0, 1)
+		store(1)
+	}, "SI", "R8")
 	g.scalar("axpy", func(load func(string, int)) int {
 		load("DI", 1)
 		g.r3("VFMADD231PS", 12, 0, 1)

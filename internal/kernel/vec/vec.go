@@ -156,6 +156,19 @@ func Axpy(dst []float32, a float32, x []float32) {
 	}
 }
 
+// AxpyTo: dst[i] = a x[i] + y[i].
+func AxpyTo(dst []float32, a float32, x, y []float32) {
+	x, y = x[:len(dst)], y[:len(dst)]
+	if !useAsm {
+		axpyToGeneric(dst, a, x, y)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		axpyToAsm(&dst[0], &x[0], &y[0], a, n)
+		dst, x, y = dst[n:], x[n:], y[n:]
+	}
+}
+
 // Exp: dst[i] = e^x[i].
 func Exp(dst, x []float32) {
 	x = x[:len(dst)]

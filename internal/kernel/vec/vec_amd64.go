@@ -90,6 +90,14 @@ func lerpAsm(dst, x, y, w *float32, n int) {
 	}
 }
 
+func axpyToAsm(dst, x, y *float32, a float32, n int) {
+	if useAVX512 {
+		axpyToAVX512(dst, x, y, a, n)
+	} else {
+		axpyToAVX2(dst, x, y, a, n)
+	}
+}
+
 func addAsm(dst, x, y *float32, n int) {
 	if useAVX512 {
 		addAVX512(dst, x, y, n)
@@ -263,6 +271,12 @@ func lerpAVX512(dst, x, y, z *float32, n int)
 
 //go:noescape
 func lerpAVX2(dst, x, y, z *float32, n int)
+
+//go:noescape
+func axpyToAVX512(dst, x, y *float32, a float32, n int)
+
+//go:noescape
+func axpyToAVX2(dst, x, y *float32, a float32, n int)
 
 //go:noescape
 func mulAddAVX512(dst, x, y *float32, n int)

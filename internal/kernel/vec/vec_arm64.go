@@ -30,6 +30,8 @@ func fmaAsm(dst, x, y, z *float32, n int) { fmaNEON(dst, x, y, z, n) }
 
 func lerpAsm(dst, x, y, w *float32, n int) { lerpNEON(dst, x, y, w, n) }
 
+func axpyToAsm(dst, x, y *float32, a float32, n int) { axpyToNEON(dst, x, y, a, n) }
+
 func addAsm(dst, x, y *float32, n int) { addNEON(dst, x, y, n) }
 
 func subAsm(dst, x, y *float32, n int) { subNEON(dst, x, y, n) }
@@ -98,6 +100,9 @@ func expSumNEON(dst, x *float32, a, c float32, n int) float32
 
 //go:noescape
 func lerpNEON(dst, x, y, z *float32, n int)
+
+//go:noescape
+func axpyToNEON(dst, x, y *float32, a float32, n int)
 
 //go:noescape
 func mulAddNEON(dst, x, y *float32, n int)

@@ -1880,22 +1880,24 @@ one_80:
 done_79:
 	RET
 
-// func axpyNEON(dst, x *float32, a float32, n int)
-TEXT ·axpyNEON(SB), NOSPLIT, $0-32
+// func axpyToNEON(dst, x, y *float32, a float32, n int)
+TEXT ·axpyToNEON(SB), NOSPLIT, $0-40
 	MOVD dst+0(FP), R0
 	MOVD x+8(FP), R1
-	FMOVS a+16(FP), F12
+	MOVD y+16(FP), R8
+	FMOVS a+24(FP), F12
 	VDUP V12.S[0], V12.S4
-	MOVD n+24(FP), R3
+	MOVD n+32(FP), R3
 	SUBS $4, R3
 	BLT tail_82
 	PCALIGN $16
 loop_81:
 	FMOVQ (R1), F0
-	FMOVQ (R0), F1
+	FMOVQ (R8), F1
 	VFMLA V12.S4, V0.S4, V1.S4
 	FMOVQ F1, (R0)
 	ADD $16, R1
+	ADD $16, R8
 	ADD $16, R0
 	SUBS $4, R3
 	BGE loop_81
@@ -1904,18 +1906,19 @@ tail_82:
 	BEQ done_83
 one_84:
 	FMOVS (R1), F0
-	FMOVS (R0), F1
+	FMOVS (R8), F1
 	VFMLA V12.S4, V0.S4, V1.S4
 	FMOVS F1, (R0)
 	ADD $4, R1
+	ADD $4, R8
 	ADD $4, R0
 	SUBS $1, R3
 	BNE one_84
 done_83:
 	RET
 
-// func scaleNEON(dst, x *float32, a float32, n int)
-TEXT ·scaleNEON(SB), NOSPLIT, $0-32
+// func axpyNEON(dst, x *float32, a float32, n int)
+TEXT ·axpyNEON(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD x+8(FP), R1
 	FMOVS a+16(FP), F12
@@ -1926,8 +1929,9 @@ TEXT ·scaleNEON(SB), NOSPLIT, $0-32
 	PCALIGN $16
 loop_85:
 	FMOVQ (R1), F0
-	WORD $0x6E2CDC00 // FMUL V0.4S, V0.4S, V12.4S
-	FMOVQ F0, (R0)
+	FMOVQ (R0), F1
+	VFMLA V12.S4, V0.S4, V1.S4
+	FMOVQ F1, (R0)
 	ADD $16, R1
 	ADD $16, R0
 	SUBS $4, R3
@@ -1937,8 +1941,9 @@ tail_86:
 	BEQ done_87
 one_88:
 	FMOVS (R1), F0
-	WORD $0x6E2CDC00 // FMUL V0.4S, V0.4S, V12.4S
-	FMOVS F0, (R0)
+	FMOVS (R0), F1
+	VFMLA V12.S4, V0.S4, V1.S4
+	FMOVS F1, (R0)
 	ADD $4, R1
 	ADD $4, R0
 	SUBS $1, R3
@@ -1946,8 +1951,8 @@ one_88:
 done_87:
 	RET
 
-// func offsetNEON(dst, x *float32, a float32, n int)
-TEXT ·offsetNEON(SB), NOSPLIT, $0-32
+// func scaleNEON(dst, x *float32, a float32, n int)
+TEXT ·scaleNEON(SB), NOSPLIT, $0-32
 	MOVD dst+0(FP), R0
 	MOVD x+8(FP), R1
 	FMOVS a+16(FP), F12
@@ -1958,7 +1963,7 @@ TEXT ·offsetNEON(SB), NOSPLIT, $0-32
 	PCALIGN $16
 loop_89:
 	FMOVQ (R1), F0
-	WORD $0x4E2CD400 // FADD V0.4S, V0.4S, V12.4S
+	WORD $0x6E2CDC00 // FMUL V0.4S, V0.4S, V12.4S
 	FMOVQ F0, (R0)
 	ADD $16, R1
 	ADD $16, R0
@@ -1969,13 +1974,45 @@ tail_90:
 	BEQ done_91
 one_92:
 	FMOVS (R1), F0
-	WORD $0x4E2CD400 // FADD V0.4S, V0.4S, V12.4S
+	WORD $0x6E2CDC00 // FMUL V0.4S, V0.4S, V12.4S
 	FMOVS F0, (R0)
 	ADD $4, R1
 	ADD $4, R0
 	SUBS $1, R3
 	BNE one_92
 done_91:
+	RET
+
+// func offsetNEON(dst, x *float32, a float32, n int)
+TEXT ·offsetNEON(SB), NOSPLIT, $0-32
+	MOVD dst+0(FP), R0
+	MOVD x+8(FP), R1
+	FMOVS a+16(FP), F12
+	VDUP V12.S[0], V12.S4
+	MOVD n+24(FP), R3
+	SUBS $4, R3
+	BLT tail_94
+	PCALIGN $16
+loop_93:
+	FMOVQ (R1), F0
+	WORD $0x4E2CD400 // FADD V0.4S, V0.4S, V12.4S
+	FMOVQ F0, (R0)
+	ADD $16, R1
+	ADD $16, R0
+	SUBS $4, R3
+	BGE loop_93
+tail_94:
+	ADDS $4, R3
+	BEQ done_95
+one_96:
+	FMOVS (R1), F0
+	WORD $0x4E2CD400 // FADD V0.4S, V0.4S, V12.4S
+	FMOVS F0, (R0)
+	ADD $4, R1
+	ADD $4, R0
+	SUBS $1, R3
+	BNE one_96
+done_95:
 	RET
 
 // func dotNEON(x, y *float32, n int) float32
@@ -1988,9 +2025,9 @@ TEXT ·dotNEON(SB), NOSPLIT, $0-28
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
 	SUBS $16, R3
-	BLT after_97
+	BLT after_101
 	PCALIGN $16
-four_93:
+four_97:
 	FMOVQ.P 16(R1), F4
 	FMOVQ.P 16(R8), F8
 	VFMLA V8.S4, V4.S4, V0.S4
@@ -2004,26 +2041,26 @@ four_93:
 	FMOVQ.P 16(R8), F11
 	VFMLA V11.S4, V7.S4, V3.S4
 	SUBS $16, R3
-	BGE four_93
-after_97:
+	BGE four_97
+after_101:
 	ADDS $12, R3
-	BLT tail_98
-vec_94:
+	BLT tail_102
+vec_98:
 	FMOVQ.P 16(R1), F4
 	FMOVQ.P 16(R8), F8
 	VFMLA V8.S4, V4.S4, V0.S4
 	SUBS $4, R3
-	BGE vec_94
-tail_98:
+	BGE vec_98
+tail_102:
 	ADDS $4, R3
-	BEQ done_96
-one_95:
+	BEQ done_100
+one_99:
 	FMOVS.P 4(R1), F5
 	FMOVS.P 4(R8), F9
 	VFMLA V9.S4, V5.S4, V1.S4
 	SUBS $1, R3
-	BNE one_95
-done_96:
+	BNE one_99
+done_100:
 	WORD $0x4E22D400 // FADD V0.4S, V0.4S, V2.4S
 	WORD $0x4E23D421 // FADD V1.4S, V1.4S, V3.4S
 	WORD $0x4E21D400 // FADD V0.4S, V0.4S, V1.4S
@@ -2039,13 +2076,13 @@ TEXT ·maxNEON(SB), NOSPLIT, $0-20
 	SUB $4, R3
 	ADD R3<<2, R1, R2
 	FMOVQ (R2), F0
-loop_99:
+loop_103:
 	CMP R2, R1
-	BHS done_100
+	BHS done_104
 	FMOVQ.P 16(R1), F1
 	WORD $0x4E21F400 // FMAX V0.4S, V0.4S, V1.4S
-	B loop_99
-done_100:
+	B loop_103
+done_104:
 	WORD $0x6E20F400 // FMAXP V0.4S, V0.4S, V0.4S
 	WORD $0x6E20F400 // FMAXP V0.4S, V0.4S, V0.4S
 	FMOVS F0, ret+16(FP)
@@ -2060,9 +2097,9 @@ TEXT ·sumNEON(SB), NOSPLIT, $0-20
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
 	SUBS $16, R3
-	BLT after_105
+	BLT after_109
 	PCALIGN $16
-four_101:
+four_105:
 	FMOVQ.P 16(R1), F4
 	WORD $0x4E24D400 // FADD V0.4S, V0.4S, V4.4S
 	FMOVQ.P 16(R1), F5
@@ -2072,24 +2109,24 @@ four_101:
 	FMOVQ.P 16(R1), F7
 	WORD $0x4E27D463 // FADD V3.4S, V3.4S, V7.4S
 	SUBS $16, R3
-	BGE four_101
-after_105:
+	BGE four_105
+after_109:
 	ADDS $12, R3
-	BLT tail_106
-vec_102:
+	BLT tail_110
+vec_106:
 	FMOVQ.P 16(R1), F4
 	WORD $0x4E24D400 // FADD V0.4S, V0.4S, V4.4S
 	SUBS $4, R3
-	BGE vec_102
-tail_106:
+	BGE vec_106
+tail_110:
 	ADDS $4, R3
-	BEQ done_104
-one_103:
+	BEQ done_108
+one_107:
 	FMOVS.P 4(R1), F5
 	WORD $0x4E25D421 // FADD V1.4S, V1.4S, V5.4S
 	SUBS $1, R3
-	BNE one_103
-done_104:
+	BNE one_107
+done_108:
 	WORD $0x4E22D400 // FADD V0.4S, V0.4S, V2.4S
 	WORD $0x4E23D421 // FADD V1.4S, V1.4S, V3.4S
 	WORD $0x4E21D400 // FADD V0.4S, V0.4S, V1.4S

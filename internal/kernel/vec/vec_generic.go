@@ -49,6 +49,13 @@ func axpyGeneric(dst []float32, a float32, x []float32) {
 	}
 }
 
+func axpyToGeneric(dst []float32, a float32, x, y []float32) {
+	x, y = x[:len(dst)], y[:len(dst)]
+	for i := range dst {
+		dst[i] = y[i] + a*x[i]
+	}
+}
+
 func mulAddGeneric(dst, x, y []float32) {
 	x, y = x[:len(dst)], y[:len(dst)]
 	for i := range dst {

@@ -8,13 +8,16 @@ func expAsm(dst, x *float32, n int) { panic("vec: no assembly") }
 func expSumAsm(dst, x *float32, a, c float32, n int) float32 {
 	panic("vec: no assembly")
 }
-func sigmoidAsm(dst, x *float32, n int)           { panic("vec: no assembly") }
-func siluAsm(dst, x *float32, n int)              { panic("vec: no assembly") }
-func softplusAsm(dst, x *float32, n int)          { panic("vec: no assembly") }
-func siluMulAsm(dst, x, y *float32, n int)        { panic("vec: no assembly") }
-func reluAsm(dst, x *float32, n int)              { panic("vec: no assembly") }
-func relu2Asm(dst, x *float32, n int)             { panic("vec: no assembly") }
-func lerpAsm(dst, x, y, w *float32, n int)        { panic("vec: no assembly") }
+func sigmoidAsm(dst, x *float32, n int)    { panic("vec: no assembly") }
+func siluAsm(dst, x *float32, n int)       { panic("vec: no assembly") }
+func softplusAsm(dst, x *float32, n int)   { panic("vec: no assembly") }
+func siluMulAsm(dst, x, y *float32, n int) { panic("vec: no assembly") }
+func reluAsm(dst, x *float32, n int)       { panic("vec: no assembly") }
+func relu2Asm(dst, x *float32, n int)      { panic("vec: no assembly") }
+func lerpAsm(dst, x, y, w *float32, n int) { panic("vec: no assembly") }
+func axpyToAsm(dst, x, y *float32, a float32, n int) {
+	panic("vec: no assembly")
+}
 func fmaAsm(dst, x, y, z *float32, n int)         { panic("vec: no assembly") }
 func addAsm(dst, x, y *float32, n int)            { panic("vec: no assembly") }
 func subAsm(dst, x, y *float32, n int)            { panic("vec: no assembly") }

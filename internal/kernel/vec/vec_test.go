@@ -166,6 +166,7 @@ func TestBinary(t *testing.T) {
 		"Lerp":    {func(d, x, y []float32) { Lerp(d, x, y, append([]float32(nil), d...)) }, func(d, x, y float64) float64 { return x + d*(y-x) }},
 		"SiLUMul": {SiLUMul, func(_, x, y float64) float64 { return x * y * sigmoid64(y) }},
 		"Axpy":    {func(d, x, _ []float32) { Axpy(d, a, x) }, func(d, x, _ float64) float64 { return d + a*x }},
+		"AxpyTo":  {func(d, x, y []float32) { AxpyTo(d, a, x, y) }, func(_, x, y float64) float64 { return a*x + y }},
 		"Scale":   {func(d, x, _ []float32) { Scale(d, x, a) }, func(_, x, _ float64) float64 { return a * x }},
 		"Offset":  {func(d, x, _ []float32) { Offset(d, x, a) }, func(_, x, _ float64) float64 { return a + x }},
 	} {
