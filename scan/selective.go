@@ -53,12 +53,10 @@ func Selective(x, dt, A, Bm, Cm, D *tensor.Tensor, st *tensor.Part) *tensor.Tens
 		if D != nil {
 			m.d = D.Data()
 		}
-		m.a = s.Floats(m.N * m.E) // transposed: channels side by side
-		gemm.Transpose(m.E, m.N, A.Data(), m.N, m.a, m.E)
-		if !(vec.SumSq(m.a) <= rec.MaxA*rec.MaxA) { // seldom: none is larger than their root
-			for i, v := range m.a {
-				m.a[i] = min(max(v, -rec.MaxA), rec.MaxA)
-			}
+		m.a = s.Floats(m.N * m.E)                                // transposed: channels side by side
+		if m.rates = A.Data(); m.B > 1 || m.T > selectiveChunk { // else each unit turns its own part, right before its use
+			m.transpose(0, m.E)
+			m.rates = nil
 		}
 		workers := s.Workers()
 		var starts []float32 // the state at the start of each chunk of tokens, for the gradient
@@ -86,6 +84,22 @@ func Selective(x, dt, A, Bm, Cm, D *tensor.Tensor, st *tensor.Part) *tensor.Tens
 type selective struct {
 	B, T, E, N, G           int
 	x, dt, y, b, c, d, a, h []float32
+	rates                   []float32 // A as it is given, where each unit turns its own part; or nil
+}
+
+// transpose brings A's channels lo to hi into m.a.
+func (m *selective) transpose(lo, hi int) {
+	src := m.rates[lo*m.N : hi*m.N]
+	gemm.Transpose(hi-lo, m.N, src, m.N, m.a[lo:], m.E)
+	if vec.SumSq(src) <= rec.MaxA*rec.MaxA { // none is larger than their root
+		return
+	}
+	for n := range m.N {
+		row := m.a[n*m.E+lo:][:hi-lo]
+		for i, v := range row {
+			row[i] = min(max(v, -rec.MaxA), rec.MaxA)
+		}
+	}
 }
 
 // selectiveChunk is the number of tokens whose states the gradient holds at a time.
@@ -128,6 +142,9 @@ func (m *selective) unit(i int, starts []float32) {
 		return
 	}
 	b, g, lo, hi := m.unitRange(i)
+	if m.rates != nil {
+		m.transpose(lo, hi)
+	}
 	h := m.h[b*m.N*m.E+lo:]
 	for t := 0; t < m.T; t += selectiveChunk {
 		if starts != nil {
