@@ -431,10 +431,10 @@ func combine(op arith, a, b *Tensor) *Tensor {
 		})
 		return y
 	}
-	p.long(a, b)
 	if tasks := hw.Tasks(y.scope.Workers(), p.rows, 0.2*float64(p.cols)); tasks > 1 {
 		combineParallel(op, p, tasks, y, a, b)
 	} else {
+		p.long(a, b)
 		p.combine(op, 0, p.rows, y, a, b)
 	}
 	if y.Recording() {
@@ -551,10 +551,10 @@ func MulAdd(a, b, c *Tensor) *Tensor {
 	if y.IsFloat64() || y.shape != a.shape || !c.Contiguous() {
 		return Add(Mul(a, b), c)
 	}
-	p.long(a, b)
 	if tasks := hw.Tasks(y.scope.Workers(), p.rows, 0.2*float64(p.cols)); tasks > 1 {
 		mulAddParallel(p, tasks, y, a, b, c)
 	} else {
+		p.long(a, b)
 		mulAdd(p, 0, p.rows, y, a, b, c)
 	}
 	if y.Recording() {
@@ -595,10 +595,10 @@ func Lerp(x, y, w *Tensor) *Tensor {
 		return MulAdd(Sub(y, x), w, x)
 	}
 	out := Out(op, x.Shape(), x, y, w)
-	p.long(x, w)
 	if tasks := hw.Tasks(s.Workers(), p.rows, 0.2*float64(p.cols)); tasks > 1 {
 		lerpParallel(p, tasks, out, x, y, w)
 	} else {
+		p.long(x, w)
 		lerp(p, 0, p.rows, out, x, y, w)
 	}
 	return out
