@@ -183,6 +183,8 @@ const (
 // first, contiguous, so that blocks of them are plain matrices.
 type scratch struct {
 	keys, vals, scores, max, sum, dk, dv, dp []float32
+
+	runs []run
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -205,6 +207,38 @@ func (a *attention) gather(dst, past, rows []float32, b, g, w int) {
 	for t := range a.T {
 		copy(dst[(n+t)*w:][:w], rows[((b*a.T+t)*a.G+g)*w:])
 	}
+}
+
+// A run is keys and values of one head that lie at equal distances.
+type run struct {
+	at, n      int // the first one's gathered position, and how many
+	keys, vals []float32
+	ldk, ldv   int
+}
+
+// gatherFrom is the number of queries from which copying keys and values side by side pays.
+const gatherFrom = 16
+
+// runs are the keys and values that key head g of sequence b reads, earlier
+// ones first: gathered, or for a few queries, as in decoding, where they lie: the ring from
+// its oldest slot, its beginning, the new ones.
+func (a *attention) runs(sc *scratch, pastK, pastV, k, v []float32, b, g int) []run {
+	first, n := a.past(b)
+	if a.T >= gatherFrom {
+		keys, vals := sized(&sc.keys, (n+a.T)*a.D), sized(&sc.vals, (n+a.T)*a.V)
+		a.gather(keys, pastK, k, b, g, a.D)
+		a.gather(vals, pastV, v, b, g, a.V)
+		return append(sc.runs[:0], run{0, n + a.T, keys, vals, a.D, a.V})
+	}
+	ldk, ldv := a.G*a.D, a.G*a.V
+	out := sc.runs[:0]
+	for at := 0; at < n; {
+		slot := (first + at) % a.slots
+		r := run{at, min(n-at, a.slots-slot), pastK[(b*a.slots+slot)*ldk+g*a.D:], pastV[(b*a.slots+slot)*ldv+g*a.V:], ldk, ldv}
+		out = append(out, r)
+		at += r.n
+	}
+	return append(out, run{n, a.T, k[b*a.T*ldk+g*a.D:], v[b*a.T*ldv+g*a.V:], ldk, ldv})
 }
 
 // scatterAdd adds the gradient of gathered rows to where the rows came from.
@@ -277,9 +311,7 @@ func (a *attention) head(u, lo, hi int, y, q, k, v, pastK, pastV, lse []float32)
 	_, n := a.past(b)
 	sc := scratches.Get().(*scratch)
 	defer scratches.Put(sc)
-	keys, vals := sized(&sc.keys, (n+a.T)*a.D), sized(&sc.vals, (n+a.T)*a.V)
-	a.gather(keys, pastK, k, b, g, a.D)
-	a.gather(vals, pastV, v, b, g, a.V)
+	sc.runs = a.runs(sc, pastK, pastV, k, v, b, g)
 	scores := sized(&sc.scores, queryBlock*keyBlock)
 	rowMax, rowSum := sized(&sc.max, queryBlock), sized(&sc.sum, queryBlock)
 	for h := g * (a.H / a.G); h < (g+1)*(a.H/a.G); h++ {
@@ -295,14 +327,16 @@ func (a *attention) head(u, lo, hi int, y, q, k, v, pastK, pastV, lse []float32)
 				clear(y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V])
 			}
 			from, to := a.span(n, t0, t1)
-			for j0 := from; j0 < to; j0 += keyBlock {
-				j1 := min(j0+keyBlock, to)
-				w := j1 - j0
-				gemm.Mul(1, false, false, true, m, w, a.D, q[((b*a.T+t0)*a.H+h)*a.D:], a.H*a.D, keys[j0*a.D:], a.D, scores, w)
-				for i := range m {
-					a.softmaxRow(scores[i*w:(i+1)*w], n+t0+i, j0, slope, &rowMax[i], &rowSum[i], y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V])
+			for _, r := range sc.runs {
+				end := min(to, r.at+r.n)
+				for j0 := max(from, r.at); j0 < end; j0 += keyBlock {
+					w := min(keyBlock, end-j0)
+					gemm.Mul(1, false, false, true, m, w, a.D, q[((b*a.T+t0)*a.H+h)*a.D:], a.H*a.D, r.keys[(j0-r.at)*r.ldk:], r.ldk, scores, w)
+					for i := range m {
+						a.softmaxRow(scores[i*w:(i+1)*w], n+t0+i, j0, slope, &rowMax[i], &rowSum[i], y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V])
+					}
+					gemm.Mul(1, true, false, false, m, a.V, w, scores, w, r.vals[(j0-r.at)*r.ldv:], r.ldv, y[((b*a.T+t0)*a.H+h)*a.V:], a.H*a.V)
 				}
-				gemm.Mul(1, true, false, false, m, a.V, w, scores, w, vals[j0*a.V:], a.V, y[((b*a.T+t0)*a.H+h)*a.V:], a.H*a.V)
 			}
 			for i := range m {
 				row := y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V]
