@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/stat"
+
+	"github.com/subquad/subquad/bench"
 )
 
 // A Result is what a run measured; report.json holds one, and -before and -draw read it.
@@ -107,18 +109,21 @@ func (r *Result) merge(o *Result) error {
 			}
 		}
 	}
-	for i, b := range o.Layers { // each after the one that it follows there
-		has := func(name string) int {
-			return slices.IndexFunc(r.Layers, func(a LayerResult) bool { return a.Name == name })
-		}
-		if has(b.Name) < 0 && slices.Equal(r.Lengths, o.Lengths) && slices.Equal(r.Depths, o.Depths) {
-			at := 0
-			if i > 0 {
-				at = has(o.Layers[i-1].Name) + 1
-			}
-			r.Layers = slices.Insert(r.Layers, at, b)
+	for _, b := range o.Layers {
+		has := slices.ContainsFunc(r.Layers, func(a LayerResult) bool { return a.Name == b.Name })
+		if !has && slices.Equal(r.Lengths, o.Lengths) && slices.Equal(r.Depths, o.Depths) {
+			r.Layers = append(r.Layers, b)
 		}
 	}
+	place := func(l LayerResult) int { // in the order of bench.Kinds
+		if i := slices.IndexFunc(bench.Kinds, func(k bench.Kind) bool { return k.Name == l.Name }); i >= 0 && !l.Quadratic {
+			return i
+		} else if l.Quadratic {
+			return len(bench.Kinds) + 1
+		}
+		return len(bench.Kinds)
+	}
+	slices.SortStableFunc(r.Layers, func(a, b LayerResult) int { return place(a) - place(b) })
 	for level, l := range o.Limits {
 		was, ok := r.Limits[level]
 		if !ok && r.Limits == nil {
