@@ -36,70 +36,92 @@ func Parallel(workers, n int, f func(i int)) {
 		return
 	}
 	j := jobs.Get().(*job)
-	j.f, j.n = f, int64(n)
-	j.next.Store(0)
+	j.begin(n, f)
 	j.helpers.Add(workers - 1)
 	for range workers - 1 {
-		go j.help()
+		go j.helper()
 	}
 	defer j.finish()
 	j.work()
 }
 
-// A job is one call of Parallel. Jobs are reused: neither they nor their
-// goroutines cost memory once a program is warm.
-type job struct {
-	f       func(i int)
-	n       int64
-	next    atomic.Int64
-	helpers sync.WaitGroup
-	help    func() // the job's helper, bound once so that go takes it as it is
+// A loop is f(0) … f(n−1), of which goroutines take what is next.
+type loop struct {
+	f    func(i int)
+	n    int64
+	next atomic.Int64
 
 	mu       sync.Mutex
 	panicked bool
-	value    any // of the first panic in a helper
+	value    any // of the first panic in help
+}
+
+func (l *loop) begin(n int, f func(i int)) {
+	l.f, l.n = f, int64(n)
+	l.next.Store(0)
+}
+
+// work is the caller's part; its panics are the caller's own.
+func (l *loop) work() {
+	for i := l.next.Add(1) - 1; i < l.n; i = l.next.Add(1) - 1 {
+		l.f(int(i))
+	}
+}
+
+// help is another goroutine's part, which keeps a panic for the caller.
+func (l *loop) help() {
+	done := false
+	defer func() {
+		if done {
+			return
+		}
+		v := recover()
+		if v == nil { // not a panic: testing's FailNow does this
+			v = "hw: Parallel's function called runtime.Goexit"
+		}
+		l.mu.Lock()
+		if !l.panicked {
+			l.panicked, l.value = true, v
+		}
+		l.mu.Unlock()
+		l.close()
+	}()
+	l.work()
+	done = true
+}
+
+// close leaves nothing to take, so that after a panic nobody starts another call.
+func (l *loop) close() { l.next.Store(l.n) }
+
+// end forgets the loop, once nobody is in it, and says whether a helper panicked.
+func (l *loop) end() (value any, panicked bool) {
+	value, panicked = l.value, l.panicked
+	l.f, l.value, l.panicked = nil, nil, false
+	return value, panicked
+}
+
+// A job is one call of Parallel. Jobs are reused: neither they nor their
+// goroutines cost memory once a program is warm.
+type job struct {
+	loop
+	helpers sync.WaitGroup
+	helper  func() // bound once so that go takes it as it is
 }
 
 var jobs = sync.Pool{New: func() any {
 	j := new(job)
-	j.help = j.helper
+	j.helper = func() {
+		defer j.helpers.Done()
+		j.help()
+	}
 	return j
 }}
 
-func (j *job) work() {
-	for i := j.next.Add(1) - 1; i < j.n; i = j.next.Add(1) - 1 {
-		j.f(int(i))
-	}
-}
-
-// helper works, and keeps a panic for the caller.
-func (j *job) helper() {
-	done := false
-	defer func() {
-		if !done {
-			v := recover()
-			if v == nil { // not a panic: testing's FailNow does this
-				v = "hw: Parallel's function called runtime.Goexit"
-			}
-			j.mu.Lock()
-			if !j.panicked {
-				j.panicked, j.value = true, v
-			}
-			j.mu.Unlock()
-			j.next.Store(j.n)
-		}
-		j.helpers.Done()
-	}()
-	j.work()
-	done = true
-}
-
 // finish runs when the caller's own share is done, or has panicked.
 func (j *job) finish() {
-	j.next.Store(j.n) // after a panic nobody starts another call
+	j.close()
 	j.helpers.Wait()
-	panicked, value := j.panicked, j.value
-	j.f, j.panicked, j.value = nil, false, nil
+	value, panicked := j.end()
 	jobs.Put(j)
 	if panicked {
 		panic(value)

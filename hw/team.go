@@ -20,22 +20,16 @@ import (
 type Team struct {
 	workers, handle int
 
-	f    func(i int)
-	n    int64
-	next atomic.Int64
-	_    [48]byte // what follows is written by members as they come and go
+	loop
+	_ [48]byte // what follows is written by members as they come and go
 
-	turn   atomic.Uint32 // odd while there is a job: f, n and next are set
+	turn   atomic.Uint32 // odd while there is a job: the loop has begun
 	active atomic.Int32  // members that are in the job, or may be
 	busy   atomic.Bool   // somebody is in run
 	stop   atomic.Bool
 
 	members []member
 	ended   sync.WaitGroup
-
-	mu       sync.Mutex
-	panicked bool
-	value    any
 }
 
 type member struct {
@@ -116,24 +110,17 @@ func (t *Team) run(n int, f func(i int)) {
 		}
 		return
 	}
-	t.f, t.n = f, int64(n)
-	t.next.Store(0)
+	t.begin(n, f)
 	t.turn.Add(1)
 	t.rouse()
 	defer t.finish()
 	t.work()
 }
 
-func (t *Team) work() {
-	for i := t.next.Add(1) - 1; i < t.n; i = t.next.Add(1) - 1 {
-		t.f(int(i))
-	}
-}
-
 // finish closes the job and waits for the members that are in it. One that
 // comes now either has been counted here or finds the turn over: both sides write first, then read.
 func (t *Team) finish() {
-	t.next.Store(t.n) // after a panic nobody starts another call
+	t.close()
 	t.turn.Add(1)
 	for spins := 0; t.active.Load() != 0; spins++ {
 		if spins < 1000 {
@@ -142,8 +129,7 @@ func (t *Team) finish() {
 			runtime.Gosched()
 		}
 	}
-	panicked, value := t.panicked, t.value
-	t.f, t.panicked, t.value = nil, false, nil
+	value, panicked := t.end()
 	t.busy.Store(false)
 	if panicked {
 		panic(value)
@@ -198,29 +184,13 @@ func (t *Team) sleep(m *member, last uint32) {
 	<-m.wake
 }
 
-// join takes part in the job of a turn, and keeps a panic for the caller.
+// join takes part in the job of a turn.
 func (t *Team) join(turn uint32) {
 	t.active.Add(1)
-	done := false
-	defer func() {
-		if !done {
-			v := recover()
-			if v == nil { // not a panic: testing's FailNow does this
-				v = "hw: Parallel's function called runtime.Goexit"
-			}
-			t.mu.Lock()
-			if !t.panicked {
-				t.panicked, t.value = true, v
-			}
-			t.mu.Unlock()
-			t.next.Store(t.n)
-		}
-		t.active.Add(-1)
-	}()
+	defer t.active.Add(-1)
 	if t.turn.Load() == turn {
-		t.work()
+		t.help()
 	}
-	done = true
 }
 
 // teamTask is MinTask for a team.
