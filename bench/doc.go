@@ -27,8 +27,9 @@
 //
 // They report memory too: state-bytes that are carried from token to token, and
 // scratch-bytes, all that intermediate results take at most. There are about
-// 1200 benchmarks of a second and a little, those of long sequences more: half
-// an hour, or with -benchtime 100ms some ten minutes. Some of them:
+// 1200 benchmarks of a second and a little, those of long sequences more: by
+// that count half an hour on an idle machine. The 670 of layers took 94 seconds
+// with -short -benchtime 1x, on two busy cores. Some of them:
 //
 //	go test -bench 'Forward/layer=(mamba|softmax)/' ./bench
 //	go test -bench 'Decode/layer=rwkv7' -count 6 ./bench | tee new.txt    # for benchstat
