@@ -50,14 +50,12 @@ const maxKC = 256
 
 var (
 	useAVX512, useAVX2, useNEON bool
-	level                       hw.Level
 	blk                         blocking
 )
 
 func init() {
 	hw.OnLevel(func(l hw.Level) {
 		useAVX512, useAVX2, useNEON = l.Has(hw.AVX512), l.Has(hw.AVX2), l.Has(hw.NEON)
-		level = l
 		switch {
 		case useAVX512:
 			blk = blockAVX512
