@@ -151,26 +151,28 @@ type sweepCase struct {
 const (
 	sweepProduct = "product n×n×n, float32"
 	sweepHalf    = "product n×n×n, bfloat16 weights"
+	sweepMedium  = "product n×n×n, bfloat16 weights, rounded activations"
 	sweepConv    = "long convolution of n taps"
 )
 
 func sweepCases() (cases []sweepCase) {
 	squares, taps := []int{32, 64, 128, 256, 512, 1024, 2048}, []int{256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536}
 	for _, l := range vectorLevels() {
-		half := func(n int) func() {
-			x, w, y := ramp(n*n, -1, 1), tensor.As(tensor.BF16, tensor.From(ramp(n*n, -1, 1), n, n)).Bits(), make([]float32, n*n)
-			return func() { gemm.MulBF16(1, false, false, n, n, n, x, n, w, n, y, n) }
+		half := func(prec gemm.Precision) func(n int) func() {
+			return func(n int) func() {
+				x, w, y := ramp(n*n, -1, 1), tensor.As(tensor.BF16, tensor.From(ramp(n*n, -1, 1), n, n)).Bits(), make([]float32, n*n)
+				return func() { gemm.How{Precision: prec}.MulBF16(1, false, false, n, n, n, x, n, w, n, y, n) }
+			}
 		}
-		if l == hw.AMX { // beyond AVX-512 it has tiles of bfloat16 only
-			cases = append(cases, sweepCase{sweepHalf, l, squares, productFlop, half})
+		cases = append(cases, sweepCase{sweepProduct, l, squares, productFlop, func(n int) func() {
+			x, w, y := ramp(n*n, -1, 1), ramp(n*n, -1, 1), make([]float32, n*n)
+			return func() { gemm.Mul(1, false, false, true, n, n, n, x, n, w, n, y, n) }
+		}})
+		if l == hw.AMX { // beyond AVX-512 it has tiles, for products only
+			cases = append(cases, sweepCase{sweepHalf, l, squares, productFlop, half(gemm.Highest)}, sweepCase{sweepMedium, l, squares, productFlop, half(gemm.Medium)})
 			continue
 		}
-		cases = append(cases,
-			sweepCase{sweepProduct, l, squares, productFlop, func(n int) func() {
-				x, w, y := ramp(n*n, -1, 1), ramp(n*n, -1, 1), make([]float32, n*n)
-				return func() { gemm.Mul(1, false, false, true, n, n, n, x, n, w, n, y, n) }
-			}},
-			sweepCase{sweepConv, l, taps, convFlop, convRun})
+		cases = append(cases, sweepCase{sweepConv, l, taps, convFlop, convRun})
 	}
 	return cases
 }

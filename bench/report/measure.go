@@ -279,7 +279,7 @@ func (s *schedule) kernels(r *Result) {
 	for _, l := range hw.Levels() {
 		s.add("limits, "+l.String(), 0.2, alone(l, func() time.Duration {
 			was := r.Limits[l.String()]
-			r.Limits[l.String()] = Limit{max(was.GFLOPS, gemm.PeakFLOPS()/1e9), max(was.GBs, gemm.ReadBandwidth(256<<20)/1e9)}
+			r.Limits[l.String()] = Limit{max(was.GFLOPS, gemm.PeakFLOPS()/1e9), max(was.GBs, gemm.ReadBandwidth(256<<20)/1e9), max(was.Tiles, gemm.PeakTileFLOPS()/1e9)}
 			return 0
 		}))
 	}

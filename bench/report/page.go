@@ -431,17 +431,12 @@ func ratio(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// tiles is how much more a core with AMX multiplies than with AVX-512: a
-// product of tiles, 16·16·32 multiply-adds, can begin every 16 clocks, where
-// two vector units do 32 in each.
-const tiles = 16
-
 // roof is the most that a kernel can do according to the limits.
 func (r *Result) roof(k KernelResult) float64 {
 	lim := r.Limits[k.Level]
 	peak := lim.GFLOPS
-	if k.Level == "amx" && strings.Contains(k.Name, "bfloat16") {
-		peak *= tiles
+	if strings.HasPrefix(k.Name, "product") {
+		peak = max(peak, lim.Tiles)
 	}
 	return math.Min(peak, r.reading()/k.Bytes)
 }
@@ -494,8 +489,8 @@ func (b *builder) roofline() {
 			line(level, lim.GFLOPS, false)
 		}
 	}
-	if lim, ok := r.Limits["amx"]; ok && lim.GFLOPS > 0 {
-		line("amx", tiles*lim.GFLOPS, true)
+	if tiles := r.Limits["amx"].Tiles; tiles > 0 {
+		line("amx", tiles, true)
 	}
 	c.xMin, c.xMax = lo, hi
 	c.yMin = c.yMax
@@ -504,8 +499,8 @@ func (b *builder) roofline() {
 	}
 	s.Note = "Each dot is a kernel: how much it computes in a second over how much it computes for a byte that must move, on one core. " +
 		"The roofs were measured in the same run: a slope of reading memory, and level parts of multiplying and adding in vectors. Dots above the slope had their data in a cache; the further below the roof, the more room is left."
-	if _, ok := r.Limits["amx"]; ok {
-		s.Note += fmt.Sprintf(" The dashed roof of the bfloat16 tiles is computed, %d times the vectors'.", tiles)
+	if r.Limits["amx"].Tiles > 0 {
+		s.Note += " The dashed roof is that of bfloat16 tiles, of which a float32 product takes six and one with bfloat16 weights three."
 	}
 	b.panel(&s, "", c.draw)
 	s.Tables = append(s.Tables, t, kernelTable(r))
@@ -555,19 +550,26 @@ func (b *builder) sweeps() {
 			if i < 0 || !(peak > 0) { // without limits it is no number
 				continue
 			}
-			tone := series(slices.Index(levelNames, w.Level))
+			tone, label := series(slices.Index(levelNames, w.Level)), w.Level
+			switch w.Name { // both are amx
+			case sweepHalf:
+				label = "exact"
+			case sweepMedium:
+				tone, label = series(0), "rounded"
+			}
 			ends := []float64{float64(w.Sizes[0]), float64(w.Sizes[len(w.Sizes)-1])}
 			c.widen(ends[0], peak)
 			best := slices.Max(w.GFLOPS)
 			c.curves = append(c.curves,
 				curve{x: ends, y: []float64{peak, peak}, ink: tone, dashed: true},
-				curve{label: fmt.Sprintf("%s  %s", w.Level, ratio(best/peak)), x: floats(w.Sizes), y: w.GFLOPS, ink: tone})
+				curve{label: fmt.Sprintf("%s  %s", label, ratio(best/peak)), x: floats(w.Sizes), y: w.GFLOPS, ink: tone})
 		}
 		if len(c.curves) > 0 && c.xMax > c.xMin {
 			b.panel(&s, name, c.draw)
 		}
 	}
-	add("Matrix products n×n×n", "n", sweepProduct, sweepHalf)
+	add("Matrix products n×n×n, float32", "n", sweepProduct)
+	add("Matrix products with bfloat16 weights, in tiles", "n", sweepHalf, sweepMedium)
 	add("Causal convolutions by FFT, 64 channels", "taps and tokens", sweepConv)
 	s.Note = "Full lines are what is reached, dashed ones the limit of multiplying and adding at that level; the figure beside a name is the best part of the limit. A transform does few operations on each value that it moves, and the multiply-add limit counts two for every instruction, where most of a transform's are single: its lines stay further below."
 	b.add(s)
@@ -616,7 +618,7 @@ func (b *builder) peers() {
 	if len(t.Rows) > 0 {
 		t.Title = "The times"
 		s.Tables = append(s.Tables, t)
-		s.Note = fmt.Sprintf("The time of the same work here over its time elsewhere, both with buffers that are reused, in turns in one run: left of the line this module is faster, which holds for %d of %d. With bfloat16 weights this module keeps its activations and results in float32, in two terms, where the others round them to bfloat16.", faster, all)
+		s.Note = fmt.Sprintf("The time of the same work here over its time elsewhere, both with buffers that are reused, in turns in one run: left of the line this module is faster, which holds for %d of %d. Products in bfloat16 round their activations to it on both sides, and have float32 results here.", faster, all)
 	}
 	if len(r.Models) > 0 {
 		m := table{Head: []string{"model", "threads", "prompt, llama.cpp", "ours", "ours / theirs", "tokens one by one, llama.cpp", "ours", "ours / theirs"}}

@@ -39,9 +39,9 @@ type work struct {
 
 func works() (list []work) {
 	product := func(name string, d tensor.DType, m, n, k int) {
-		text := "float32"
-		if d == tensor.BF16 {
-			text = "bfloat16 weights"
+		text, precision := "float32", tensor.Highest
+		if d == tensor.BF16 { // the others round activations too
+			text, precision = "bfloat16", tensor.Medium
 		}
 		shape := fmt.Sprintf("%d×%d×%d", m, n, k)
 		if m == n && n == k {
@@ -49,7 +49,7 @@ func works() (list []work) {
 		}
 		list = append(list, work{fmt.Sprintf("matmul-%s-%dx%dx%d", name, m, n, k), fmt.Sprintf("product %s, %s", shape, text), func(threads int) func() {
 			x, w := ramp(m*k, -1, 1), tensor.As(d, tensor.From(ramp(n*k, -1, 1), n, k))
-			s := tensor.NewScope(tensor.Workers(threads))
+			s := tensor.NewScope(tensor.Workers(threads), tensor.MatMulPrecision(precision))
 			return func() { s.Reset(); tensor.MatMulT(s.From(x, m, k), w) }
 		}})
 	}

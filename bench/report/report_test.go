@@ -84,7 +84,7 @@ func TestCross(t *testing.T) {
 // example is a result with everything in it.
 func example() *Result {
 	r := &Result{Date: "2026-01-02", CPU: "A <Processor>", Level: "avx512", Cores: 2, Width: 256, Seconds: 61, Lengths: lengths, Depths: []int{1024, 4096},
-		Limits: map[string]Limit{"avx2": {64, 10}, "avx512": {128, 12}, "amx": {128, 12}},
+		Limits: map[string]Limit{"avx2": {GFLOPS: 64, GBs: 10}, "avx512": {GFLOPS: 128, GBs: 12}, "amx": {128, 12, 2000}},
 		Kernels: []KernelResult{{"product 512×3072×768", "avx512", 100, 0.005}, {"product 512×3072×768", "avx2", 50, 0.005}, {"product 512×3072×768, bfloat16", "amx", 800, 0.004},
 			{"exponential", "avx512", 60, 0.3}},
 		Sweeps: []Sweep{{sweepProduct, "avx512", []int{64, 128, 256}, []float64{80, 90, 100}}, {sweepHalf, "amx", []int{64, 128, 256}, []float64{100, 400, 800}}, {sweepConv, "avx2", []int{256, 512, 1024}, []float64{30, 40, 35}}},
@@ -163,7 +163,7 @@ func TestMerge(t *testing.T) {
 	o.Kernels = append(o.Kernels, KernelResult{"another", "avx512", 1, 1})
 	o.Sweeps[0].GFLOPS = []float64{1, 1, 200}
 	o.Peers[0].Ours, o.Peers[0].Theirs = 500, 9000
-	o.Limits["avx512"] = Limit{100, 20}
+	o.Limits["avx512"] = Limit{GFLOPS: 100, GBs: 20}
 	want := r.Layers[0].Forward[2]
 	if err := r.merge(o); err != nil {
 		t.Fatal(err)
@@ -183,7 +183,7 @@ func TestMerge(t *testing.T) {
 	if p := r.Peers[0]; p.Ours != 500 || p.Theirs != 2000 || len(r.Peers) != 2 {
 		t.Errorf("a peer %+v of %d, want 500 and 2000 of 2", p, len(r.Peers))
 	}
-	if l := r.Limits["avx512"]; l != (Limit{128, 20}) {
+	if l := r.Limits["avx512"]; l != (Limit{GFLOPS: 128, GBs: 20}) {
 		t.Errorf("a limit %v, want 128 and 20", l)
 	}
 	r, o = example(), example()

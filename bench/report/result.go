@@ -48,7 +48,8 @@ type LayerResult struct {
 // A Limit is what one core does at best.
 type Limit struct {
 	GFLOPS float64 `json:"gflops"`
-	GBs    float64 `json:"gb_s"` // from memory
+	GBs    float64 `json:"gb_s"`                   // from memory
+	Tiles  float64 `json:"tiles_gflops,omitempty"` // of bfloat16, at level amx
 }
 
 // A KernelResult is a point under the roof.
@@ -129,7 +130,7 @@ func (r *Result) merge(o *Result) error {
 		if !ok && r.Limits == nil {
 			r.Limits = map[string]Limit{}
 		}
-		r.Limits[level] = Limit{max(was.GFLOPS, l.GFLOPS), max(was.GBs, l.GBs)}
+		r.Limits[level] = Limit{max(was.GFLOPS, l.GFLOPS), max(was.GBs, l.GBs), max(was.Tiles, l.Tiles)}
 	}
 	for _, b := range o.Kernels {
 		if i := slices.IndexFunc(r.Kernels, func(a KernelResult) bool { return a.Name == b.Name && a.Level == b.Level }); i >= 0 {
