@@ -99,13 +99,13 @@ func measure(only *regexp.Regexp) (*Result, error) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	s.run(ctx)
-	interrupted := ctx.Err() != nil
-	stop() // from here on an interrupt ends the program
-	if interrupted {
-		fmt.Fprintln(os.Stderr, "interrupted: the page has what was measured")
-	} else if *peers {
-		measurePeers(r)
+	if *peers {
+		measurePeers(ctx, r)
 	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(os.Stderr, "interrupted: the page has what was measured")
+	}
+	stop() // from here on an interrupt ends the program
 	r.Seconds = time.Since(start).Seconds()
 	return r, r.check()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"embed"
 	"fmt"
 	"math"
@@ -134,7 +135,7 @@ func extract(dir, source string) (string, error) {
 // measurePeers runs small programs of ours that time other libraries, and the
 // same work here, in turns; a library that is absent is named with the way to
 // install it.
-func measurePeers(r *Result) {
+func measurePeers(ctx context.Context, r *Result) {
 	rounds := 3
 	if *quick {
 		rounds = 1
@@ -160,6 +161,9 @@ func measurePeers(r *Result) {
 	libraries := peerList()
 	start := time.Now()
 	for i, p := range libraries {
+		if ctx.Err() != nil {
+			return
+		}
 		command, err := p.program(dir)
 		if err != nil {
 			r.Absent = append(r.Absent, fmt.Sprintf("%s (%s)", p.name, p.install))
@@ -170,10 +174,13 @@ func measurePeers(r *Result) {
 			for _, n := range counts {
 				done, all := float64((i*rounds+round)*len(counts)), float64(len(libraries)*rounds*len(counts))
 				line.say(time.Since(start), time.Duration(float64(time.Since(start))*(all-done)/max(1, done)), fmt.Sprintf("%s, %s", p.name, threads(n)))
-				cmd := exec.Command(command[0], append(command[1:], strconv.Itoa(n))...)
+				cmd := exec.CommandContext(ctx, command[0], append(command[1:], strconv.Itoa(n))...)
 				cmd.Env = append(os.Environ(), fmt.Sprintf("OMP_NUM_THREADS=%d", n))
 				text, err := cmd.Output()
 				times, version := parse(string(text))
+				if ctx.Err() != nil {
+					return
+				}
 				if err != nil || len(times) == 0 {
 					r.Absent = append(r.Absent, fmt.Sprintf("%s, which is here but failed: %v", p.name, err))
 					continue
