@@ -50,6 +50,9 @@ func LogLinear(q, k, v, logDecay, levels *tensor.Tensor, scale float32, pos []in
 	past := 1<<(near-1) - 1
 	o := nearBlocks(q, withPast(k, past, part(0)), withPast(v, past, part(1)), withPast(logDecay, past, part(2)), levels.Narrow(-1, 0, near), scale, pos)
 	for l := near; l < L; l++ {
+		if parts == nil && pos == nil && 1<<(l-1) >= T {
+			break // no token has this bit: nothing is read, and nothing kept
+		}
 		m := halves{op: op, like: v, pos: pos, block: 1 << l}
 		y := scan.Matrix(scan.MatrixInput{
 			Q: q, K: tensor.Mul(k, m.mark(1, 0, 0).Reshape(B, T, 1, 1)), V: v,
