@@ -8,6 +8,8 @@
 //	ComplexDiagonal  h ← a h + u,  y = Re Σ c h                     S4D, DSS, H3, Hyena's modes
 //	WKV4             Σ e^{…+k} v / Σ e^{…+k}                        RWKV-4
 //
+// Matrix also has a decay for each column of its state, for gated slots.
+//
 // A layer calls the first of these that its recurrence fits: Matrix where a
 // state is a matrix that tokens write by outer products and read by a query,
 // the others where each number of the state goes its own way. A token costs, in
