@@ -28,7 +28,8 @@ type DeltaProductConfig struct {
 //	S ← e^{g_t} S_{t−1};   S ← S + β_i k_i (v_i − Sᵀ k_i)ᵀ for i = 1 … Steps;   S_t = S
 //
 // k, v and β come from projections Steps times as wide. Its state is that of
-// GatedDeltaNet, with wider convolutions, and a token costs Steps of its tokens.
+// GatedDeltaNet, with wider convolutions, and a token costs Steps of its tokens:
+// with two at 768 channels 3 times Based's forward, 3.8 with gradients.
 type DeltaProduct struct {
 	mixer
 	neg          bool

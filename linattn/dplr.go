@@ -31,6 +31,8 @@ type DPLRConfig struct {
 // with q, k, v = SiLU(conv(W x)), q and k of length one. The transition is a
 // contraction where e^{g} is the same along κ. Its state is that of DeltaNet,
 // and a token costs 5 multiply-adds for each number of it beside the projections.
+// A single one at 768 channels takes 3.1 times that of Based, as it reads seven
+// square matrices of weights where Based reads two and a half.
 type DPLR struct {
 	mixer
 	gateScale  float32

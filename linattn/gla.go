@@ -94,7 +94,9 @@ type SimpleGLAConfig struct {
 
 // SimpleGLA is GLA with one decay for a head, g_t = ln σ(w·x + b) / GateScale
 // (fla-org/flash-linear-attention: fla/layers/simple_gla.py). Its state is
-// GLA's, and the last inputs of the convolutions; so is the cost of a token.
+// GLA's, and the last inputs of the convolutions; so is the cost of a token,
+// with gradients 3.2 times Based's at 768 channels: keys of 192 channels in place
+// of 16, and as many weights again in the gate.
 type SimpleGLA struct {
 	mixer
 	gateScale float32

@@ -30,8 +30,8 @@ type GSAConfig struct {
 //	y = W_o RMSNorm(SiLU(Ṽ_tᵀ softmax(K̃_t q_t))), the norm over all heads
 //
 // Its state is NumSlots·(HeadDim+ValueDim) floats for each head, and a token
-// costs that of two layers of HGRN2: 2.1 times its time at 768 channels and
-// 2048 tokens, 1.6 times with gradients (go test -bench Layers ./bench).
+// costs that of two layers of HGRN2: 1.2 times its time at 768 channels and 2048
+// tokens, projections and all, 1.4 with gradients (go test -bench Layers ./bench).
 type GSA struct {
 	mixer
 	slots     int
