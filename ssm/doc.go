@@ -38,4 +38,13 @@
 // what becomes of the state, B how the input enters it, C how it is read, D a
 // direct path, dt (Δ) the step of the discretisation, E inner channels, H heads
 // of P channels, G groups of heads that share B and C, R the rank of Mamba-3.
+//
+// # What costs more than its class
+//
+// Of 768 channels and 2048 tokens, in µs a token of one core of a Xeon: with
+// gradients S4, S4D, DSS and H3 take 1100 to 2500 where Hyena's transforms take 170, because
+// their complex recurrences run back token by token over all states. S4's
+// forward takes 152 to S4D's 44: its transition has a correction of rank one. Mamba's takes
+// 142 to S5's 40, an exponential for each of 16 states of twice the channels; Mamba-3's
+// 210, two products into the state for a token, and with four inputs a head 476.
 package ssm
