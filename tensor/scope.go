@@ -52,7 +52,7 @@ const (
 	Highest Precision = iota
 
 	// High takes numbers as sums of two bfloat16: an error of 1e-6 of an
-	// element's products, for half the work of Highest.
+	// element's products, for half to two thirds of the work of Highest.
 	High
 
 	// Medium rounds numbers to bfloat16, as is usual on other hardware: 8e-4 of

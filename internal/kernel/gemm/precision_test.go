@@ -12,7 +12,7 @@ import (
 // Products at each precision and of every type of B, with rows, columns and terms that
 // fill no tile, against float64: errors relative to the sum of the sizes of an element's products.
 func TestPrecisions(t *testing.T) {
-	// Measured, all elements: with tiles 7e-8, 1e-6 and 8e-4; in float32 3.5e-7.
+	// Measured: with tiles 7e-8, 1e-6 and 8e-4; in float32 3.5e-7 among all elements, 1.7e-7 among those taken here.
 	bounds := map[Precision]float64{Highest: 5e-7, High: 2e-6, Medium: 1.5e-3}
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(31, 32))
