@@ -125,7 +125,7 @@ func (p *product) tilePlan() tilePlan {
 	t := tilePlan{kind: p.amxKind(), steps: (p.k + 31) / 32}
 	t.ta, t.tb = amxKinds[t.kind].a, amxKinds[t.kind].b
 	unit := 32
-	if p.form == formQuant {
+	if p.form >= formQuant {
 		unit = max(unit, quants[p.quant].block)
 	}
 	most := amxKC * 2 / (t.ta + 1)
@@ -271,6 +271,14 @@ func (p *product) packColumnsB(dst []uint16, wide []float32, j, cols, pc, kb, n,
 		return
 	case formCols:
 		amxRows(&dst[0], &p.b[j*p.ldb+pc], 4*p.ldb, cols, n, tail, terms)
+	case formPanels:
+		if p.row%panelRows == 0 {
+			p.widenPanel(wide, j, pc, kb)
+			amxPairs(&dst[0], &wide[0], 4*panelRows, kb, n, cols, terms)
+			return
+		}
+		p.widenRows(wide, j, cols, pc, kb)
+		amxRows(&dst[0], &wide[0], 4*kb, cols, n, tail, terms)
 	case formBF16:
 		if cols == 16 && terms == 1 {
 			amxTrans(&dst[0], &p.h[j*p.ldb+pc], 2*p.ldb, 64, 2048, n, tail)
@@ -296,9 +304,8 @@ func transTiles(dst []uint16, n, terms int) {
 func (p *product) widenRows(dst []float32, j, cols, pc, kb int) {
 	for c := range cols {
 		row := dst[c*kb:][:kb]
-		if p.form == formQuant {
-			block := quants[p.quant]
-			p.quant.Dequantize(row, p.q[(j+c)*p.ldb+pc/block.block*block.size:])
+		if p.form >= formQuant {
+			p.widenBlocks(row, j+c, pc)
 			continue
 		}
 		for i, h := range p.h[(j+c)*p.ldb+pc:][:kb] {

@@ -24,6 +24,7 @@ package gemm
 
 import (
 	"sync"
+	"unsafe"
 
 	"github.com/subquad/subquad/hw"
 )
@@ -73,11 +74,12 @@ func init() {
 type form uint8
 
 const (
-	formRows  form = iota // float32, k×n
-	formCols              // float32, n×k
-	formBF16              // bfloat16, n×k
-	formF16               // float16, n×k
-	formQuant             // blocks of a few bits, n×k
+	formRows   form = iota // float32, k×n
+	formCols               // float32, n×k
+	formBF16               // bfloat16, n×k
+	formF16                // float16, n×k
+	formQuant              // blocks of a few bits, n×k
+	formPanels             // the same in panels
 )
 
 // A product is C (+)= A·B in terms of strides.
@@ -87,7 +89,8 @@ type product struct {
 	ars, acs int // elements between rows and between columns of A
 	b        []float32
 	h        []uint16 // B in 16 bits
-	q        []byte   // B in blocks; ldb is then in bytes
+	q        []byte   // B in blocks or panels; ldb is then in bytes
+	row      int      // the row of the panels that B begins with
 	quant    Quant
 	ldb      int
 	form     form
@@ -97,6 +100,8 @@ type product struct {
 	prec     Precision
 	after    After
 	shared   []uint16 // all of A packed for tiles, where several pieces need it
+	digits   []byte   // all of A as digits, for panels
+	float    bool     // … which it could not be made
 }
 
 // Mul computes C = A·B, or C += A·B with acc. C is m×n, A is m×k (stored k×m with
@@ -231,7 +236,7 @@ func (p *product) bytes() int {
 	switch p.form {
 	case formBF16, formF16:
 		return 2 * p.n * p.k
-	case formQuant:
+	case formQuant, formPanels:
 		return p.n * p.ldb
 	}
 	return 4 * p.n * p.k
@@ -258,8 +263,11 @@ func (p *product) split(workers, count int) (pieces int, byRow bool) {
 // grain is what C is cut into, and whether by rows. Cutting rows packs all of B in
 // every piece, cutting columns all of A.
 func (p *product) grain() (rows, cols int, byRow bool) {
-	if p.path() == pathTiles {
+	switch p.path() {
+	case pathTiles:
 		return p.tileGrain()
+	case pathPanels:
+		return panelMany, panelRows, p.m >= p.n
 	}
 	return blk.mr, blk.nr, p.m >= p.n
 }
@@ -279,6 +287,11 @@ func (p *product) run(workers int) {
 	p.after.check(p.m, p.n)
 	if p.m == 0 || p.n == 0 {
 		return
+	}
+	if p.path() == pathPanels {
+		s, ok := p.prepareDigits(workers)
+		defer pool.Put(s)
+		p.float = !ok
 	}
 	pieces, byRow := p.split(workers, 1)
 	if pieces == 1 {
@@ -312,6 +325,8 @@ func (p *product) part(i0, i1, j0, j1 int) {
 		p.dotB(i0, i1, j0, j1)
 	case path == pathDotA:
 		p.dotA(i0, i1, j0, j1)
+	case path == pathPanels:
+		p.panelDots(i0, i1, j0, j1)
 	case path == pathTiles:
 		p.tiles(i0, i1, j0, j1)
 		return // these two do what comes after, block by block
@@ -329,6 +344,7 @@ const (
 	pathDotB        // few rows against the rows of a transposed B
 	pathDotA        // few columns: the rows of A against them
 	pathTiles       // the processor's tile instructions
+	pathPanels      // sums of integers
 )
 
 // Thin products go by dot products: a sum across a vector at the end of every
@@ -343,7 +359,9 @@ const (
 
 func (p *product) path() path {
 	switch {
-	case p.m <= thinM && p.form != formRows && p.k >= thinK+thinRate*(p.m-1):
+	case p.form == formPanels && usePanels && p.row%panelRows == 0 && !p.float && !p.canTile():
+		return pathPanels
+	case p.m <= thinM && p.form != formRows && p.form != formPanels && p.k >= thinK+thinRate*(p.m-1):
 		return pathDotB
 	case p.n <= thinN && p.acs == 1 && p.form <= formCols && p.k >= thinK+thinRate*(p.n-1) && p.m > p.n:
 		return pathDotA
@@ -370,6 +388,10 @@ func (s *scratch) bufB(n int) []float32 {
 		s.b = make([]float32, n)
 	}
 	return s.b[:n]
+}
+
+func (s *scratch) bytes(n int) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s.bufB(n/4+1)))), n)
 }
 
 // pad is what a transposing pack may write behind its last row.
@@ -468,7 +490,7 @@ func (p *product) packB(dst []float32, j, cols, pc, kb int) {
 		copyRows(kb, cols, p.b[pc*p.ldb+j:], p.ldb, dst, nr)
 	case formCols:
 		transpose(cols, kb, p.b[j*p.ldb+pc:], p.ldb, dst, nr)
-	case formQuant:
+	case formQuant, formPanels:
 		p.packQuant(dst, j, cols, pc, kb)
 	default:
 		transposeHalf(p.form, cols, kb, p.h[j*p.ldb+pc:], p.ldb, dst, nr)

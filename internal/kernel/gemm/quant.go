@@ -306,13 +306,22 @@ func (p *product) dotQuant(i0, i1, j0, j1 int) {
 
 // packQuant is packB for quantised columns j…j+cols: widened in the tail of buf, then transposed.
 func (p *product) packQuant(dst []float32, j, cols, pc, kb int) {
-	block := quants[p.quant]
 	var wide [quantRows * quantTerms]float32
 	for c := 0; c < cols; c += quantRows {
 		rows := min(quantRows, cols-c)
 		for r := range rows {
-			p.quant.Dequantize(wide[r*quantTerms:][:kb], p.q[(j+c+r)*p.ldb+pc/block.block*block.size:])
+			p.widenBlocks(wide[r*quantTerms:][:kb], j+c+r, pc)
 		}
 		transpose(rows, kb, wide[:], quantTerms, dst[c:], blk.nr)
 	}
+}
+
+// widenBlocks widens numbers of row j of B from the pc-th on, whole blocks.
+func (p *product) widenBlocks(dst []float32, j, pc int) {
+	if p.form == formPanels {
+		p.quant.DequantizePanel(dst, p.q, p.row+j, p.k, pc)
+		return
+	}
+	block := quants[p.quant]
+	p.quant.Dequantize(dst, p.q[j*p.ldb+pc/block.block*block.size:])
 }
