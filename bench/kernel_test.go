@@ -118,9 +118,9 @@ func BenchmarkMatMul(b *testing.B) {
 func BenchmarkMatVec(b *testing.B) {
 	for _, d := range []tensor.DType{tensor.F32, tensor.BF16, tensor.F16, tensor.Q8_0, tensor.Q4_0, tensor.Q4_K, tensor.Q6_K} {
 		for _, s := range []struct{ n, k int }{{768, 768}, {3072, 768}, {16384, 2048}} {
-			w := tensor.As(d, tensor.From(random(s.n*s.k, -1, 1), s.n, s.k))
-			x := random(s.k, -1, 1)
+			wide, x := tensor.From(random(s.n*s.k, -1, 1), s.n, s.k), random(s.k, -1, 1)
 			eachLevel(b, fmt.Sprintf("type=%s/shape=%dx%d", strings.ToLower(d.String()), s.n, s.k), func(b *testing.B) {
+				w := tensor.As(d, wide) // arranged for the level
 				scope := tensor.NewScope(tensor.Workers(1))
 				limit := gemm.ReadBandwidth(w.Bytes())
 				for b.Loop() {

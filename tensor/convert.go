@@ -34,7 +34,7 @@ func ToDense(t *Tensor) *mat.Dense {
 // BF16 and F16 for weights that should take half the memory, F32 back. Q8_0,
 // Q4_0, Q4_K and Q6_K, for weights [rows, columns] whose columns are a multiple
 // of the block, take a quarter and less and round to a step of the block's own
-// scale.
+// scale; they are arranged for the instruction level in use.
 func As(d DType, t *Tensor) *Tensor {
 	v := t.Float32s()
 	switch d {
@@ -59,9 +59,12 @@ func As(d DType, t *Tensor) *Tensor {
 	if t.Dim(1)%numbers != 0 {
 		panic(&ShapeError{Op: "As", Arg: "t", Got: slices.Clone(t.Shape()), Want: fmt.Sprintf("columns in multiples of %d for %v", numbers, d)})
 	}
-	blocks := make([]byte, len(v)/numbers*size)
-	d.quant().Quantize(blocks, v)
-	return FromBlocks(d, blocks, t.Dim(0), t.Dim(1))
+	q := d.quant()
+	blocks := make([]byte, len(v)/numbers*size, q.PanelBytes(t.Dim(0), t.Dim(1)))
+	q.Quantize(blocks, v)
+	y := FromBlocks(d, blocks, t.Dim(0), t.Dim(1))
+	y.toPanels()
+	return y
 }
 
 // Convert makes t, a weight on the heap, hold its elements in another type from now

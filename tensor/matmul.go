@@ -81,6 +81,8 @@ func matmul(op string, a, b *Tensor, trans bool, after gemm.After) *Tensor {
 		how.MulBF16(workers, false, false, p.m, p.n, p.k, a.data, p.lda, b.bits, p.k, y.data, p.n)
 	case b.bits != nil && trans && b.rank == 2:
 		how.MulF16(workers, false, false, p.m, p.n, p.k, a.data, p.lda, b.bits, p.k, y.data, p.n)
+	case b.panels && trans && b.rank == 2 && b.stride[0] == p.k:
+		how.MulPanels(workers, false, b.dtype.quant(), p.m, p.n, p.k, a.data, p.lda, b.blocks, b.off/p.k, y.data, p.n)
 	case b.blocks != nil && trans && b.rank == 2 && b.stride[0] == p.k:
 		numbers, size := b.dtype.quant().Block()
 		how.MulQuant(workers, false, b.dtype.quant(), p.m, p.n, p.k, a.data, p.lda, b.blocks[b.off/numbers*size:], y.data, p.n)

@@ -42,21 +42,25 @@ func Record() Option { return func(s *Scope) { s.record = true } }
 func Workers(n int) Option { return func(s *Scope) { s.workers = n } }
 
 // A Precision says how exactly MatMul and MatMulT multiply many rows on a
-// processor with tiles of bfloat16 (hw.AMX); everywhere else all are Highest.
-// Sums are float32 in each.
+// processor with tiles of bfloat16 (hw.AMX), and any number of rows with a weight in
+// blocks on one with AVX-512 VNNI; everywhere else all are Highest. Sums of
+// products are float32 in each, or exact integers within a block.
 type Precision uint8
 
 const (
 	// Highest, the default, takes every number whole, as a sum of three
 	// bfloat16: as good as float32 arithmetic, and faster where shapes are large.
+	// What meets blocks has 23 bits below the largest of 32 numbers, which is as good.
 	Highest Precision = iota
 
 	// High takes numbers as sums of two bfloat16: an error of 1e-6 of an
-	// element's products, for half to two thirds of the work of Highest.
+	// element's products, for half to two thirds of the work of Highest. With
+	// blocks it is 15 bits, and 3e-5.
 	High
 
 	// Medium rounds numbers to bfloat16, as is usual on other hardware: 8e-4 of
-	// an element's products, for a third to a sixth of the work of Highest.
+	// an element's products, for a third to a sixth of the work of Highest. With
+	// blocks it rounds to 8 bits, as is usual in other libraries: 8e-3.
 	Medium
 )
 

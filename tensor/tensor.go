@@ -52,6 +52,7 @@ type Tensor struct {
 	bits    []uint16  // BF16, F16
 	f64     []float64 // F64
 	blocks  []byte    // Q8_0 and its like: all of the base's, for a view too
+	panels  bool      // blocks are in the order of gemm's panels
 	scope   *Scope
 	gen     uint64  // the scope's generation that made it
 	base    *Tensor // owner of the memory, nil for an owner
@@ -104,8 +105,43 @@ func FromBlocks(d DType, blocks []byte, rows, columns int) *Tensor {
 
 func (d DType) quant() gemm.Quant { return gemm.Quant(d - Q8_0) }
 
-// Blocks is the memory of a weight in blocks.
-func (t *Tensor) Blocks() []byte { return t.blocks }
+// Blocks are those of a weight, in the order of GGUF files: its memory, or a
+// copy where As has arranged them otherwise. A view gives all of its base's.
+func (t *Tensor) Blocks() []byte {
+	if !t.panels {
+		return t.blocks
+	}
+	if t.base != nil {
+		t = t.base
+	}
+	q := t.dtype.quant()
+	b := make([]byte, t.shape[0]*q.RowBytes(t.shape[1]))
+	q.FromPanels(b, t.blocks, t.shape[0], t.shape[1])
+	return b
+}
+
+// toPanels arranges the blocks of a weight for products, where the processor has them
+// faster so; their memory has room for it.
+func (t *Tensor) toPanels() {
+	if gemm.UsesPanels() {
+		q := t.dtype.quant()
+		panels := t.blocks[:q.PanelBytes(t.shape[0], t.shape[1])]
+		q.Panels(panels, t.blocks, t.shape[0], t.shape[1])
+		t.blocks, t.panels = panels, true
+	}
+}
+
+// dequantize widens whole blocks from the element at position o of a base's memory on, all of one row.
+func (t *Tensor) dequantize(dst []float32, o int) {
+	q := t.dtype.quant()
+	if t.panels {
+		k := t.stride[0]
+		q.DequantizePanel(dst, t.blocks, o/k, k, o%k)
+		return
+	}
+	numbers, size := q.Block()
+	q.Dequantize(dst, t.blocks[o/numbers*size:])
+}
 
 // widen writes the float32 values of the len(dst) elements from position o on,
 // which lie side by side.
@@ -115,10 +151,9 @@ func (t *Tensor) widen(o int, dst []float32) {
 		return
 	}
 	if t.blocks != nil {
-		q := t.dtype.quant()
-		numbers, size := q.Block()
+		numbers, _ := t.dtype.quant().Block()
 		if from := t.off + o; from%numbers == 0 && len(dst)%numbers == 0 {
-			q.Dequantize(dst, t.blocks[from/numbers*size:])
+			t.dequantize(dst, from)
 			return
 		}
 	}
@@ -287,10 +322,9 @@ func (t *Tensor) elem(o int) float64 {
 	}
 	if t.blocks != nil {
 		var wide [256]float32
-		q := t.dtype.quant()
-		n, size := q.Block()
+		n, _ := t.dtype.quant().Block()
 		o += t.off
-		q.Dequantize(wide[:n], t.blocks[o/n*size:])
+		t.dequantize(wide[:n], o-o%n)
 		return float64(wide[o%n])
 	}
 	return float64(bitsToFloat(t.dtype, t.bits[o]))
@@ -404,7 +438,9 @@ func (t *Tensor) Clone() *Tensor {
 		return FromBits(t.dtype, slices.Clone(t.bits), t.Shape()...)
 	}
 	if t.blocks != nil {
-		return FromBlocks(t.dtype, slices.Clone(t.blocks), t.Dim(0), t.Dim(1))
+		c := *t
+		c.blocks, c.grad = slices.Clone(t.blocks), nil
+		return &c
 	}
 	return From(t.Float32s(), t.Shape()...)
 }

@@ -15,8 +15,8 @@ import (
 )
 
 // klTypes are what a model's matrices may be held in, in the order of the
-// table, and last the precisions that products may have, which differ where there are tiles.
-var klTypes = []string{"bf16", "f16", "q8_0", "q6_k", "q4_k", "q4_0", "f32 high", "f32 medium", "bf16 medium"}
+// table, and last the precisions that products may have, which differ where there are tiles, and for blocks with panels.
+var klTypes = []string{"bf16", "f16", "q8_0", "q6_k", "q4_k", "q4_0", "f32 high", "f32 medium", "bf16 medium", "q8_0 high", "q8_0 medium", "q4_0 medium"}
 
 // klTokens is how long a text the model writes itself.
 const klTokens = 512

@@ -13,8 +13,8 @@ import (
 // blocks of 256 are all but zero, so that only the second tells of those.
 func TestKL(t *testing.T) {
 	for name, bounds := range map[string]map[string]float64{
-		"rwkv-4v0-660K": {"f32": 1e-15, "bf16": 1e-4, "f16": 2e-6, "q8_0": 3e-4, "q6_k": 1e-4, "q4_k": 2e-3, "q4_0": 0.1, "f32 high": 5e-10, "f32 medium": 1e-4, "bf16 medium": 1e-4},
-		"rwkv-7v0-834K": {"f32": 1e-15, "bf16": 1e-10, "f16": 2e-10, "q8_0": 2e-5, "q6_k": 1e-6, "q4_k": 1e-5, "q4_0": 4e-3, "f32 high": 5e-10, "f32 medium": 1e-4, "bf16 medium": 1e-4},
+		"rwkv-4v0-660K": {"f32": 1e-15, "bf16": 1e-4, "f16": 2e-6, "q8_0": 3e-4, "q6_k": 1e-4, "q4_k": 2e-3, "q4_0": 0.1, "f32 high": 5e-10, "f32 medium": 1e-4, "bf16 medium": 1e-4, "q8_0 high": 3e-4, "q8_0 medium": 3e-4, "q4_0 medium": 0.1},
+		"rwkv-7v0-834K": {"f32": 1e-15, "bf16": 1e-10, "f16": 2e-10, "q8_0": 2e-5, "q6_k": 1e-6, "q4_k": 1e-5, "q4_0": 4e-3, "f32 high": 5e-10, "f32 medium": 1e-4, "bf16 medium": 1e-4, "q8_0 high": 2e-5, "q8_0 medium": 3e-5, "q4_0 medium": 4e-3},
 	} {
 		rows, err := kl(func() (*lm.Model, error) {
 			return lm.LoadRWKV(filepath.Join("..", "..", "lm", "testdata", name, "model.safetensors"))

@@ -151,51 +151,6 @@ func (g *matvecGen) pairs(kind string, size, step int, setup func(), block func(
 	g.close(label, 2)
 }
 
-// twoRows prints pairs for an even number of rows, two at a time, the second at SI
-// with its sums in 2 and 3, and pairs. The sums of a row are the same either way.
-func (g *matvecGen) twoRows(kind string, size, step int, setup func(), block, both func(i int)) {
-	row := g.open(kind + "Two")
-	setup()
-	two, last, done := g.label("two"), g.label("last"), g.label("done")
-	g.row(row, 4)
-	g.i("MOVQ ldw+24(FP), SI")
-	g.i("ADDQ R9, SI")
-	g.i("SUBQ $2, CX")
-	g.i("JLT %s", last)
-	g.i("PCALIGN $32")
-	g.p("%s:", two)
-	g.ahead(2 * size)
-	g.i("PREFETCHT0 %d(SI)", matvecAhead)
-	both(0)
-	both(1)
-	g.i("ADDQ $%d, R9", 2*size)
-	g.i("ADDQ $%d, SI", 2*size)
-	g.i("ADDQ $%d, BX", 2*step)
-	g.i("SUBQ $2, CX")
-	g.i("JGE %s", two)
-	g.p("%s:", last)
-	g.i("ADDQ $2, CX")
-	g.i("JE %s", done)
-	both(0)
-	g.p("%s:", done)
-	g.r3("VADDPS", 1, 0, 0)
-	g.r3("VADDPS", 3, 2, 2)
-	for _, r := range []int{0, 2} {
-		g.i("VEXTRACTF64X4 $1, Z%d, Y1", r)
-		g.i("VADDPS Y1, Y%d, Y0", r)
-		g.total()
-		g.i("VMOVSS X0, %d(DI)", 2*r)
-	}
-	g.i("ADDQ $8, DI")
-	g.i("MOVQ ldw+24(FP), AX")
-	g.i("LEAQ (R8)(AX*2), R8")
-	g.i("SUBQ $2, R12")
-	g.i("JNE %s", row)
-	g.i("VZEROUPPER")
-	g.i("RET")
-	g.pairs(kind, size, step, setup, block)
-}
-
 // half loads the half-precision number at off(R9), by the table at R10: it
 // costs no vector instruction.
 func (g *matvecGen) half(off int) string {
@@ -205,10 +160,6 @@ func (g *matvecGen) half(off int) string {
 
 // scaled: d += s × the number at mem.
 func (g *matvecGen) scaled(mem string, s, d int) {
-	if g.wide {
-		g.i("VFMADD231PS.BCST %s, Z%d, Z%d", mem, s, d)
-		return
-	}
 	g.i("VBROADCASTSS %s, Y11", mem)
 	g.r3("VFMADD231PS", 11, s, d)
 }
@@ -225,10 +176,7 @@ func (g *matvecGen) product(first bool, x string, v, d int) {
 func (g *matvecGen) q80() {
 	const size = 34
 	g.pairs("Q80", size, 128, func() {}, func(i int) {
-		sum := 10
-		if g.wide {
-			sum += 2 * i
-		}
+		const sum = 10
 		for at := 0; at < 32; at += g.bytes() / 4 {
 			g.widen("S", fmt.Sprintf("%d(R9)", i*size+2+at), 8)
 			g.toFloat(8)
@@ -242,63 +190,27 @@ func (g *matvecGen) q80() {
 // b = l + 16h, (l−8)x₁ + (h−8)x₂ is l(x₁ − x₂/16) + b(x₂/16) − 8(x₁+x₂), which spares h its shift.
 func (g *matvecGen) q40() {
 	const size = 18
-	block := func(i int) {
-		sum := 10
-		for at := 0; at < 16; at += g.bytes() / 4 {
+	g.pairs("Q40", size, 192, g.masks, func(i int) {
+		const sum = 10
+		for at := 0; at < 16; at += 8 {
 			x := func(part int) string { return fmt.Sprintf("%d(BX)", 192*i+64*part+4*at) }
 			g.widen("Z", fmt.Sprintf("%d(R9)", i*size+2+at), 8)
 			g.low(8, 9)
 			g.toFloat(8)
 			if at == 0 {
-				if g.wide {
-					sum += 2 * i
-				}
-				g.i("VMOVUPS %s, %s", x(1), g.r(sum))
+				g.i("VMOVUPS %s, Y%d", x(1), sum)
 			} else {
-				g.i("VADDPS %s, %s, %s", x(1), g.r(sum), g.r(sum))
+				g.i("VADDPS %s, Y%d, Y%d", x(1), sum, sum)
 			}
 			g.product(false, x(0), 9, sum)
 			g.product(false, x(2), 8, sum)
 		}
 		g.scaled(g.half(i*size), sum, i)
-	}
-	if !g.wide {
-		g.pairs("Q40", size, 192, func() { g.nibbles(0) }, block)
-		return
-	}
-	// Two rows share the loads of x, of which there are as many as a core can do.
-	g.twoRows("Q40", size, 192, func() { g.nibbles(0) }, block, func(i int) {
-		for part := range 3 {
-			g.i("VMOVUPS %d(BX), Z%d", 192*i+64*part, 16+part+3*i)
-		}
-		for r, ptr := range []string{"R9", "SI"} {
-			b, l := 8+4*i+2*r, 9+4*i+2*r
-			g.widen("Z", fmt.Sprintf("%d(%s)", i*size+2, ptr), b)
-			g.low(b, l)
-			g.toFloat(b)
-			g.i("VFMADD213PS Z%d, Z%d, Z%d", 17+3*i, 16+3*i, l)
-			g.i("VFMADD231PS Z%d, Z%d, Z%d", 18+3*i, b, l)
-			g.i("MOVWLZX %d(%s), AX", i*size, ptr)
-			g.scaled("(R10)(AX*4)", l, i+2*r)
-		}
 	})
 }
 
-// nibbles sets up low: in AVX-512 a table of 0 … 15, from minus on.
-func (g *matvecGen) nibbles(minus int) {
-	if g.wide {
-		g.i("VMOVUPS matvecNibbles<>+%d(SB), Z31", 64*minus)
-	} else {
-		g.masks()
-	}
-}
-
-// low: d = the low four bits of s as a number. A permutation looks at no other bits.
+// low: d = the low four bits of s as a number.
 func (g *matvecGen) low(s, d int) {
-	if g.wide {
-		g.i("VPERMPS Z31, Z%d, Z%d", s, d)
-		return
-	}
 	g.mask(15, s, d)
 	g.toFloat(d)
 }
@@ -311,8 +223,8 @@ func (g *matvecGen) prepQ40() {
 	g.i("MOVQ dst+0(FP), DI")
 	g.i("MOVQ x+8(FP), SI")
 	g.i("MOVQ blocks+16(FP), CX")
-	g.i("VBROADCASTSS matvecNibbles<>+128(SB), %s", g.r(4))
-	g.i("VBROADCASTSS matvecNibbles<>+132(SB), %s", g.r(5))
+	g.i("VBROADCASTSS matvecConstants<>+0(SB), %s", g.r(4))
+	g.i("VBROADCASTSS matvecConstants<>+4(SB), %s", g.r(5))
 	loop := g.label("block")
 	g.p("%s:", loop)
 	for at := 0; at < 64; at += g.bytes() {
@@ -363,7 +275,7 @@ func (g *matvecGen) q4K() {
 	const size = 144
 	label := g.open("Q4K")
 	g.i("MOVQ tmp+64(FP), R13")
-	g.nibbles(0)
+	g.masks()
 	g.row(label, 3)
 	g.i("MOVQ sums+56(FP), R11")
 	loop := g.label("block")
@@ -381,11 +293,7 @@ func (g *matvecGen) q4K() {
 			g.widen("Z", fmt.Sprintf("%d(R9)", 16+32*q+at), 8)
 			g.i("VPSRLD $4, %s, %s", g.r(8), g.r(9))
 			g.low(8, 8)
-			if g.wide {
-				g.low(9, 9)
-			} else {
-				g.toFloat(9)
-			}
+			g.toFloat(9)
 			g.product(at == 0, x(0), 8, lo)
 			g.product(at == 0, x(1), 9, hi)
 		}
@@ -455,13 +363,8 @@ func (g *matvecGen) q6K() {
 }
 
 func (g *matvecGen) setup6K() {
-	if g.wide {
-		g.nibbles(1) // less 32
-		g.i("VMOVUPS matvecNibbles<>+136(SB), Z20")
-	} else {
-		g.masks()
-		g.i("VBROADCASTSS matvecNibbles<>+200(SB), Y13") // −32
-	}
+	g.masks()
+	g.i("VBROADCASTSS matvecConstants<>+8(SB), Y13") // −32
 }
 
 // scales6K leaves the sixteen scales of a Q6_K block at R13.
@@ -476,40 +379,24 @@ func (g *matvecGen) scales6K(d, t int) {
 }
 
 // sixes hands over the four vectors of a Q6_K block that begin at number 128h +
-// 32i + at. It uses the registers from in on, three of AVX2's and 8, 9.
+// 32i + at. It uses three registers from in on, and 8 and 9.
 func (g *matvecGen) sixes(h, at, in int, f func(i, v int)) {
-	if g.wide {
-		in = 24
-	}
 	g.widen("Z", fmt.Sprintf("%d(R9)", 128+32*h+at), in)
 	g.widen("Z", fmt.Sprintf("%d(R9)", 64*h+at), in+1)
 	g.widen("Z", fmt.Sprintf("%d(R9)", 64*h+32+at), in+2)
 	for i := range 4 {
 		ql, v, hi := in+1+i%2, 8, 9
-		if g.wide {
-			v, hi = 8+i%2*2, 9+i%2*2
-			if i >= 2 {
-				g.i("VPSRLD $4, Z%d, Z%d", ql, ql)
-			}
-			if i > 0 {
-				g.i("VPSRLD $2, Z%d, Z%d", in, in)
-			}
-			g.i("VPERMPS Z31, Z%d, Z%d", ql, v)
-			g.i("VPERMPS Z20, Z%d, Z%d", in, hi)
-			g.r3("VADDPS", hi, v, v)
+		if i < 2 {
+			g.mask(15, ql, v)
+			g.i("VPSLLD $%d, Y%d, Y%d", 4-2*i, in, hi)
 		} else {
-			if i < 2 {
-				g.mask(15, ql, v)
-				g.i("VPSLLD $%d, Y%d, Y%d", 4-2*i, in, hi)
-			} else {
-				g.i("VPSRLD $4, Y%d, Y%d", ql, v)
-				g.i("VPSRLD $%d, Y%d, Y%d", 2*i-4, in, hi)
-			}
-			g.mask(48, hi, hi)
-			g.r3("VPOR", hi, v, v)
-			g.toFloat(v)
-			g.r3("VADDPS", 13, v, v)
+			g.i("VPSRLD $4, Y%d, Y%d", ql, v)
+			g.i("VPSRLD $%d, Y%d, Y%d", 2*i-4, in, hi)
 		}
+		g.mask(48, hi, hi)
+		g.r3("VPOR", hi, v, v)
+		g.toFloat(v)
+		g.r3("VADDPS", 13, v, v)
 		f(i, v)
 	}
 }
@@ -607,15 +494,16 @@ func (g *manyGen) q80() {
 func (g *manyGen) q40() {
 	lanes := g.bytes() / 4
 	g.rows("Q40", 18, 32/lanes, func() {
-		g.nibbles(0)
-		g.spread("matvecNibbles<>+132(SB)", 13)
+		g.masks()
+		g.spread("matvecConstants<>+4(SB)", 13)
 	}, func() {
 		g.spread(g.half(0), 12)
 		g.r3("VMULPS", 13, 12, 11) // −8 d
 		for at := range 16 / lanes {
 			g.widen("Z", fmt.Sprintf("%d(R9)", 2+at*lanes), 8)
 			g.i("VPSRLD $4, %s, %s", g.r(8), g.r(9))
-			g.both(8, 9)
+			g.low(8, 8)
+			g.toFloat(9)
 			for i := range 2 {
 				g.i("VFMADD213PS %s, %s, %s", g.r(11), g.r(12), g.r(8+i))
 				g.each(at+i*16/lanes, 8+i)
@@ -624,19 +512,9 @@ func (g *manyGen) q40() {
 	})
 }
 
-// both makes numbers of the low four bits of lo and of hi, which has no others.
-func (g *manyGen) both(lo, hi int) {
-	g.low(lo, lo)
-	if g.wide {
-		g.low(hi, hi)
-	} else {
-		g.toFloat(hi)
-	}
-}
-
 func (g *manyGen) q4K() {
 	lanes := g.bytes() / 4
-	g.rows("Q4K", 144, 256/lanes, func() { g.nibbles(0) }, func() {
+	g.rows("Q4K", 144, 256/lanes, g.masks, func() {
 		g.scales4K(8)
 		g.i("VMOVUPS Y8, (R13)")
 		g.i("VMOVUPS Y9, 32(R13)")
@@ -644,7 +522,8 @@ func (g *manyGen) q4K() {
 			for at := range 32 / lanes {
 				g.widen("Z", fmt.Sprintf("%d(R9)", 16+32*q+at*lanes), 8)
 				g.i("VPSRLD $4, %s, %s", g.r(8), g.r(9))
-				g.both(8, 9)
+				g.low(8, 8)
+				g.toFloat(9)
 				for i := range 2 {
 					g.spread(fmt.Sprintf("%d(R13)", 8*q+4*i), 12)
 					g.spread(fmt.Sprintf("%d(R13)", 32+8*q+4*i), 11)
@@ -664,12 +543,8 @@ func (g *manyGen) q6K() {
 			for at := 0; at < 32; at += lanes {
 				g.sixes(h, at, 10, func(i, v int) {
 					mem := fmt.Sprintf("%d(R13)", 32*h+8*i+at/16*4)
-					if g.wide {
-						g.i("VMULPS.BCST %s, Z%d, Z%d", mem, v, v)
-					} else {
-						g.spread(mem, 9)
-						g.r3("VMULPS", 9, v, v)
-					}
+					g.spread(mem, 9)
+					g.r3("VMULPS", 9, v, v)
 					g.each((128*h+32*i+at)/lanes, v)
 				})
 			}
@@ -683,41 +558,30 @@ func matvecAMD64(f *file) {
 		g.plain("F32")
 		g.plain("BF16")
 		g.plain("F16")
-		g.q80()
-		g.q40()
-		g.q4K()
-		g.q6K()
-		g.prepQ40()
-		if !wide {
-			g.sums()
-		}
 		for _, nx := range []int{2, 4} {
 			m := &manyGen{g, nx}
 			m.plain("F32")
 			m.plain("BF16")
 			m.plain("F16")
-			m.q80()
-			m.q40()
-			m.q4K()
-			m.q6K()
 		}
 	}
-	f.p("// 0 … 15; the same less 32; 1/16, −8; 0, 16, 32, 48 for four bits of which two count.")
-	at := 0
-	word := func(v float64) {
-		f.p("DATA matvecNibbles<>+%d(SB)/4, $(%.4f)", at, v)
-		at += 4
+	g := &matvecGen{&quantGen{&vecGen{file: f}}}
+	g.q80()
+	g.q40()
+	g.q4K()
+	g.q6K()
+	g.prepQ40()
+	g.sums()
+	for _, nx := range []int{2, 4} {
+		m := &manyGen{g, nx}
+		m.q80()
+		m.q40()
+		m.q4K()
+		m.q6K()
 	}
-	for _, from := range []int{0, -32} {
-		for i := range 16 {
-			word(float64(from + i))
-		}
+	f.p("// 1/16, −8, −32")
+	for i, v := range []float64{1.0 / 16, -8, -32} {
+		f.p("DATA matvecConstants<>+%d(SB)/4, $(%.4f)", 4*i, v)
 	}
-	word(1.0 / 16)
-	word(-8)
-	for i := range 16 {
-		word(float64(16 * (i % 4)))
-	}
-	word(-32)
-	f.p("GLOBL matvecNibbles<>(SB), RODATA|NOPTR, $%d", at)
+	f.p("GLOBL matvecConstants<>(SB), RODATA|NOPTR, $12")
 }

@@ -55,7 +55,7 @@ func (p *product) matvec(j0, j1 int) bool {
 	if p.m != 1 || p.acs != 1 {
 		return false
 	}
-	w, ok := p.rowsOfB(j0, j1, matvecVector())
+	w, ok := p.rowsOfB(j0, j1, matvecVector(p.form))
 	if !ok {
 		return false
 	}
@@ -99,7 +99,7 @@ func (p *product) matmat(i0, i1, j0, j1 int) bool {
 	if p.acs != 1 {
 		return false
 	}
-	vec := matvecVector()
+	vec := matvecVector(p.form)
 	w, ok := p.rowsOfB(j0, j1, 2*vec)
 	if !ok {
 		return false

@@ -28,39 +28,19 @@ func matvecF16AVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float
 func matvecF16AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
 
 //go:noescape
-func matvecQ80AVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
-
-//go:noescape
 func matvecQ80AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
-
-//go:noescape
-func matvecQ40AVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
-
-// matvecQ40TwoAVX512 is matvecQ40AVX512 for an even number of rows.
-//
-//go:noescape
-func matvecQ40TwoAVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
 
 //go:noescape
 func matvecQ40AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
 
 //go:noescape
-func matvecQ4KAVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
-
-//go:noescape
 func matvecQ4KAVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
-
-//go:noescape
-func matvecQ6KAVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
 
 //go:noescape
 func matvecQ6KAVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
 
 // prepQ40… sets 48 numbers for each block of 32 of x: with x₁ and x₂ its halves, x₁ − x₂/16, −8(x₁+x₂) and x₂/16.
 //
-//go:noescape
-func prepQ40AVX512(dst, x *float32, blocks int)
-
 //go:noescape
 func prepQ40AVX2(dst, x *float32, blocks int)
 
@@ -74,11 +54,7 @@ func (q Quant) prepare(s *scratch, x []float32) (y, sums []float32) {
 	switch {
 	case q == Q4_0:
 		y = s.bufA(len(x) / 32 * 48)
-		if useAVX512 {
-			prepQ40AVX512(&y[0], &x[0], len(x)/32)
-		} else {
-			prepQ40AVX2(&y[0], &x[0], len(x)/32)
-		}
+		prepQ40AVX2(&y[0], &x[0], len(x)/32)
 		return y, x
 	case q == Q4_K:
 		sums = s.bufA(len(x) / 32)
@@ -88,10 +64,11 @@ func (q Quant) prepare(s *scratch, x []float32) (y, sums []float32) {
 	return x, x
 }
 
-// matvecVector is the number of terms a row of a kernel for plain numbers is a multiple of; 0 for no kernel.
-func matvecVector() int {
+// matvecVector is the number of terms in a vector, of which a row of plain numbers is a multiple; 0
+// for no kernel. Blocks have kernels of AVX2 only: where there is more, they are multiplied from panels.
+func matvecVector(f form) int {
 	switch {
-	case useAVX512:
+	case useAVX512 && f != formQuant:
 		return 16
 	case useAVX2:
 		return 8
@@ -104,28 +81,12 @@ func matvecRows(f form, q Quant, n int, w unsafe.Pointer, ldw int, x, sums, y []
 	var tmp [16]float32
 	rows, b, half := len(y), (*byte)(w), &halves()[0]
 	switch {
-	case useAVX512:
-		switch {
-		case f == formCols:
-			matvecF32AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
-		case f == formBF16:
-			matvecBF16AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
-		case f == formF16:
-			matvecF16AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
-		case q == Q8_0:
-			matvecQ80AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
-		case q == Q4_0:
-			if even := rows &^ 1; even > 0 {
-				matvecQ40TwoAVX512(even, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
-			}
-			if last := rows - 1; rows%2 != 0 {
-				matvecQ40AVX512(1, n, (*byte)(unsafe.Add(w, last*ldw)), ldw, &x[0], &y[last], half, &sums[0], &tmp[0])
-			}
-		case q == Q4_K:
-			matvecQ4KAVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
-		default:
-			matvecQ6KAVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
-		}
+	case useAVX512 && f == formCols:
+		matvecF32AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+	case useAVX512 && f == formBF16:
+		matvecBF16AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
+	case useAVX512 && f == formF16:
+		matvecF16AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
 	case f == formCols:
 		matvecF32AVX2(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
 	case f == formBF16:
@@ -183,49 +144,25 @@ func matmatF164AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, hal
 func matmatF164AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
 
 //go:noescape
-func matmatQ802AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
-
-//go:noescape
 func matmatQ802AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
-
-//go:noescape
-func matmatQ804AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
 
 //go:noescape
 func matmatQ804AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
 
 //go:noescape
-func matmatQ402AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
-
-//go:noescape
 func matmatQ402AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
-
-//go:noescape
-func matmatQ404AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
 
 //go:noescape
 func matmatQ404AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
 
 //go:noescape
-func matmatQ4K2AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
-
-//go:noescape
 func matmatQ4K2AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
-
-//go:noescape
-func matmatQ4K4AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
 
 //go:noescape
 func matmatQ4K4AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
 
 //go:noescape
-func matmatQ6K2AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
-
-//go:noescape
 func matmatQ6K2AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
-
-//go:noescape
-func matmatQ6K4AVX512(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
 
 //go:noescape
 func matmatQ6K4AVX2(rows, n int, w *byte, ldw int, x, y *float32, ldy int, half, tmp *float32)
@@ -236,7 +173,7 @@ func matmatRows(nx int, f form, q Quant, rows, n int, w unsafe.Pointer, ldw int,
 	b, half := (*byte)(w), &halves()[0]
 	k := matmatKind(f, q)
 	switch {
-	case useAVX512 && nx == 2:
+	case useAVX512 && f != formQuant && nx == 2:
 		switch k {
 		case kindF32:
 			matmatF322AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
@@ -244,16 +181,8 @@ func matmatRows(nx int, f form, q Quant, rows, n int, w unsafe.Pointer, ldw int,
 			matmatBF162AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
 		case kindF16:
 			matmatF162AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
-		case kindQ80:
-			matmatQ802AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
-		case kindQ40:
-			matmatQ402AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
-		case kindQ4K:
-			matmatQ4K2AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
-		case kindQ6K:
-			matmatQ6K2AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
 		}
-	case useAVX512 && nx == 4:
+	case useAVX512 && f != formQuant && nx == 4:
 		switch k {
 		case kindF32:
 			matmatF324AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
@@ -261,14 +190,6 @@ func matmatRows(nx int, f form, q Quant, rows, n int, w unsafe.Pointer, ldw int,
 			matmatBF164AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
 		case kindF16:
 			matmatF164AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
-		case kindQ80:
-			matmatQ804AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
-		case kindQ40:
-			matmatQ404AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
-		case kindQ4K:
-			matmatQ4K4AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
-		case kindQ6K:
-			matmatQ6K4AVX512(rows, n, b, ldw, &x[0], &y[0], ldy, half, &tmp[0])
 		}
 	case useAVX2 && nx == 2:
 		switch k {

@@ -4,7 +4,7 @@ package gemm
 
 import "unsafe"
 
-func matvecVector() int { return 0 }
+func matvecVector(f form) int { return 0 }
 
 func (q Quant) prepare(s *scratch, x []float32) (y, sums []float32) { return x, x }
 

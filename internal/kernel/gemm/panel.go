@@ -3,6 +3,7 @@ package gemm
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/subquad/subquad/hw"
 )
@@ -159,34 +160,29 @@ func (q Quant) digitBytes(digits, k int) int { return k / q.group() * q.recordBy
 // has none, and where all of a group is next to nothing its scale would be a
 // denormal number. Products are then made as float32.
 func (p *product) prepareDigits(workers int) (s *scratch, ok bool) {
+	s = pool.Get().(*scratch)
+	p.digits = s.bytes(p.m * p.quant.digitBytes(p.prec.digits(), p.k))
+	tasks := hw.Tasks(workers, p.m, float64(p.k)/4)
+	if tasks <= 1 {
+		return s, p.digitsOf(0, p.m)
+	}
+	q, done := *p, make([]bool, tasks)
+	hw.Parallel(workers, tasks, func(t int) {
+		lo, hi := hw.Range(t, tasks, q.m)
+		done[t] = q.digitsOf(lo, hi)
+	})
+	return s, !slices.Contains(done, false)
+}
+
+func (p *product) digitsOf(lo, hi int) bool {
 	digits := p.prec.digits()
 	size := p.quant.digitBytes(digits, p.k)
-	s = pool.Get().(*scratch)
-	p.digits = s.bytes(p.m * size)
-	row := func(i int) bool {
-		return panelDigits(p.quant.group(), digits, p.digits[i*size:][:size], p.a[i*p.ars:][:p.k], p.quant.bias())
-	}
-	if tasks := hw.Tasks(workers, p.m, float64(p.k)/4); tasks > 1 {
-		bad := make([]bool, tasks)
-		hw.Parallel(workers, tasks, func(t int) {
-			lo, hi := hw.Range(t, tasks, p.m)
-			for i := lo; i < hi; i++ {
-				bad[t] = !row(i) || bad[t]
-			}
-		})
-		for _, b := range bad {
-			if b {
-				return s, false
-			}
-		}
-		return s, true
-	}
-	for i := range p.m {
-		if !row(i) {
-			return s, false
+	for i := lo; i < hi; i++ {
+		if !panelDigits(p.quant.group(), digits, p.digits[i*size:][:size], p.a[i*p.ars:][:p.k], p.quant.bias()) {
+			return false
 		}
 	}
-	return s, true
+	return true
 }
 
 const (

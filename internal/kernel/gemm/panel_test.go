@@ -49,7 +49,7 @@ func TestPanels(t *testing.T) {
 // Products from panels are those of the numbers that the blocks stand for, at every level and
 // precision, for any rows of B and any number of workers.
 func TestMulPanels(t *testing.T) {
-	// Measured: see the log.
+	// Measured: 1.4e-7, 2.5e-5 and 7.7e-3 from digits; as float32 2.8e-7.
 	bounds := map[Precision]float64{Highest: 3e-7, High: 4e-5, Medium: 1e-2}
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))
