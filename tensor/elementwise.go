@@ -56,17 +56,9 @@ var (
 			}
 		}
 	}, 0.1}
-	opReLU2 = unary{"ReLU2", func(x float64) float64 { return max(x, 0) * max(x, 0) }, vec.ReLU2, func(dx, dy, x, _ []float32) {
-		for i, d := range dy {
-			dx[i] += 2 * d * max(x[i], 0)
-		}
-	}, 0.1}
+	opReLU2  = unary{"ReLU2", func(x float64) float64 { return max(x, 0) * max(x, 0) }, vec.ReLU2, func(dx, dy, x, _ []float32) { vec.ReLU2Grad(dx, dy, x) }, 0.1}
 	opSquare = unary{"Square", func(x float64) float64 { return x * x }, func(dst, x []float32) { vec.Mul(dst, x, x) },
-		func(dx, dy, x, _ []float32) {
-			for i, d := range dy {
-				dx[i] += 2 * d * x[i]
-			}
-		}, 0.1}
+		func(dx, dy, x, _ []float32) { vec.MulAdd(dx, dy, x); vec.MulAdd(dx, dy, x) }, 0.1}
 	opSqrt = unary{"Sqrt", math.Sqrt, func(dst, x []float32) {
 		for i, v := range x[:len(dst)] {
 			dst[i] = float32(math.Sqrt(float64(v)))

@@ -329,6 +329,59 @@ func (g *vecGen) gelu(x int) {
 	g.r3("VFNMADD231PS", q, a, x)
 }
 
+// geluGrad: q = Φ(x) + x φ(x), which for −a is h = e^(−a²/2) (P(t)/(4+a) − a/√2π), for
+// a ≥ 0 it is 1 − h. Registers 1 to 7 are scratch.
+func (g *vecGen) geluGrad(x, q int) {
+	const a, w, t, p, s, n = 1, 2, 3, 4, 5, 6
+	g.and(x, a, absMask)
+	g.clampHigh(15, a) // where h is 0
+	g.c3("VADDPS", 4, a, w)
+	g.set(1, t)
+	g.r3("VDIVPS", w, t, w)
+	g.c3("VFNMADD231PS", 8, w, t)
+	g.horner(t, p, geluC...)
+	g.r3("VMULPS", w, p, p)
+	g.c3("VFNMADD231PS", 0.3989422804014327, a, p)
+	g.c3("VMULPS", -0.5, a, s)
+	g.r3("VMULPS", a, s, s)
+	g.exp(s, n, q, t)
+	g.r3("VMULPS", p, q, q)
+	g.set(1, p)
+	g.r3("VSUBPS", q, p, p)
+	g.blendLess(x, 0, q, p, q)
+}
+
+// sides: p = σ(x) and q = σ(−x), of e^−|x| both, so that neither cancels; registers 1 to
+// 3 and e are scratch, e is e^−|x| afterwards.
+func (g *vecGen) sides(x, e, p, q int) {
+	const n, t = 1, 2
+	g.and(x, 3, absMask)
+	g.not(3, 3, signBit)
+	g.exp(3, n, e, t)
+	g.c3("VADDPS", 1, e, n)
+	g.set(1, t)
+	g.r3("VDIVPS", n, t, n)
+	g.r3("VMULPS", e, n, t)
+	g.blendLess(x, 0, t, n, p)
+	g.blendLess(x, 0, n, t, q)
+}
+
+// bound brings x between −c and c; NaN passes.
+func (g *vecGen) bound(c float32, x int) {
+	g.clampLow(-c, x)
+	g.clampHigh(c, x)
+}
+
+// sigmoid: register 3 = σ(x), with 1 and 2 as scratch.
+func (g *vecGen) sigmoid(x int) int {
+	g.not(x, x, signBit)
+	g.exp(x, 1, 2, 3)
+	g.c3("VADDPS", 1, 2, 2)
+	g.set(1, 3)
+	g.r3("VDIVPS", 2, 3, 3)
+	return 3
+}
+
 // silu: x = x·σ(x), with registers 2 to 5 as scratch.
 func (g *vecGen) silu(x int) {
 	g.clampLow(-104, x)
@@ -429,6 +482,24 @@ func (g *vecGen) binary(name string, body func(x, y int) (out int)) {
 	}, "SI", "R8")
 }
 
+// grad prints func name(dst, dy, x *float32, n int), dst += dy·body(x).
+func (g *vecGen) grad(name string, body func(x int) (out int)) {
+	g.text(name+g.suffix(), "func "+name+g.suffix()+"(dst, dy, x *float32, n int)", 32)
+	g.arg("dst+0", "DI")
+	g.arg("dy+8", "SI")
+	g.arg("x+16", "R8")
+	g.arg("n+24", "CX")
+	g.constants()
+	g.stream(func(base int, load func(ptr string, r int), store func(r int)) {
+		load("R8", 0)
+		out := body(0)
+		load("SI", 10)
+		load("DI", 11)
+		g.r3("VFMADD231PS", out, 10, 11)
+		store(11)
+	}, "SI", "R8")
+}
+
 // ternary prints func name(dst, x, y, z *float32, n int); body leaves its result
 // where z was, and may use the register after.
 func (g *vecGen) ternary(name string, body func(x, y, z int)) {
@@ -463,14 +534,7 @@ func (g *vecGen) scalar(name string, body func(load func(ptr string, r int)) (ou
 func (g *vecGen) all() {
 	g.unary("exp", func(int) int { g.exp(0, 1, 2, 3); return 2 })
 	g.expSum()
-	g.unary("sigmoid", func(int) int {
-		g.not(0, 0, signBit)
-		g.exp(0, 1, 2, 3)
-		g.c3("VADDPS", 1, 2, 2)
-		g.set(1, 3)
-		g.r3("VDIVPS", 2, 3, 3)
-		return 3
-	})
+	g.unary("sigmoid", g.sigmoid)
 	g.unary("silu", func(int) int { g.silu(0); return 0 })
 	g.binary("siluMul", func(x, y int) int { g.silu(y); g.r3("VMULPS", y, x, x); return x })
 	g.unary("softplus", func(int) int {
@@ -550,6 +614,7 @@ func (g *vecGen) all() {
 		g.lnEnds(0, 6, 5, 4)
 		return 5
 	})
+	g.grads()
 	g.binary("add", func(x, y int) int { g.r3("VADDPS", y, x, x); return x })
 	g.binary("sub", func(x, y int) int { g.r3("VSUBPS", y, x, x); return x })
 	g.binary("mul", func(x, y int) int { g.r3("VMULPS", y, x, x); return x })
@@ -595,6 +660,54 @@ func (g *vecGen) all() {
 	g.reduce("dot", true, func(acc, x, y int) { g.r3("VFMADD231PS", y, x, acc) })
 	g.max()
 	g.reduce("sum", false, func(acc, x, _ int) { g.r3("VADDPS", x, acc, acc) })
+}
+
+// grads prints the gradients of the functions of one number.
+func (g *vecGen) grads() {
+	g.grad("sigmoidGrad", func(y int) int { // y(1−y)
+		g.set(1, 1)
+		g.r3("VSUBPS", y, 1, 1)
+		g.r3("VMULPS", y, 1, 1)
+		return 1
+	})
+	g.grad("tanhGrad", func(y int) int { // 1 − y²
+		g.set(1, 1)
+		g.r3("VFNMADD231PS", y, y, 1)
+		return 1
+	})
+	g.grad("siluGrad", func(x int) int { // σ(x) (1 + x σ(−x))
+		g.bound(104, x)
+		g.sides(x, 4, 5, 6)
+		g.set(1, 7)
+		g.r3("VFMADD231PS", 6, x, 7)
+		g.r3("VMULPS", 5, 7, 7)
+		return 7
+	})
+	g.grad("softplusGrad", g.sigmoid)
+	g.grad("geluGrad", func(x int) int { g.geluGrad(x, 7); return 7 })
+	g.grad("geluTanhGrad", func(x int) int {
+		// With ½(1 + tanh u) = σ(2u): σ(2u) + x·2u′·σ(2u)σ(−2u).
+		const c, k = 2 * 0.79788456080286535588, 0.044715
+		g.bound(11, x) // where it is 0 or 1
+		g.r3("VMULPS", x, x, 7)
+		g.set(c*k, 8)
+		g.c3("VMULPS", 3*c*k, 7, 9)
+		g.c3("VADDPS", c, 9, 9)
+		g.r3("VMULPS", 8, 7, 8)
+		g.c3("VADDPS", c, 8, 8)
+		g.r3("VMULPS", x, 8, 8) // 2u
+		g.r3("VMULPS", x, 9, 9) // x·2u′
+		g.sides(8, 4, 5, 6)
+		g.r3("VMULPS", 5, 6, 6)
+		g.r3("VFMADD231PS", 9, 6, 5)
+		return 5
+	})
+	g.grad("relu2Grad", func(x int) int { // 2 max(x, 0)
+		g.zero(g.tmp())
+		g.r3("VMAXPS", x, g.tmp(), x)
+		g.r3("VADDPS", x, x, x)
+		return x
+	})
 }
 
 // table prints the constants, and the masks of AVX2's last vectors.

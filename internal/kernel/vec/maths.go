@@ -249,6 +249,18 @@ func Max(x []float32) float32 {
 
 // SigmoidGrad: dst[i] += dy[i] y(1−y), with y = σ(x).
 func SigmoidGrad(dst, dy, y []float32) {
+	dy, y = dy[:len(dst)], y[:len(dst)]
+	if !useAsm {
+		sigmoidGradGeneric(dst, dy, y)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		sigmoidGradAsm(&dst[0], &dy[0], &y[0], n)
+		dst, dy, y = dst[n:], dy[n:], y[n:]
+	}
+}
+
+func sigmoidGradGeneric(dst, dy, y []float32) {
 	dy = dy[:len(dst)]
 	for i, v := range y[:len(dst)] {
 		dst[i] += dy[i] * v * (1 - v)
@@ -257,15 +269,39 @@ func SigmoidGrad(dst, dy, y []float32) {
 
 // SiLUGrad: dst[i] += dy[i] SiLU′(x[i]).
 func SiLUGrad(dst, dy, x []float32) {
+	dy, x = dy[:len(dst)], x[:len(dst)]
+	if !useAsm {
+		siluGradGeneric(dst, dy, x)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		siluGradAsm(&dst[0], &dy[0], &x[0], n)
+		dst, dy, x = dst[n:], dy[n:], x[n:]
+	}
+}
+
+func siluGradGeneric(dst, dy, x []float32) {
 	dy = dy[:len(dst)]
 	for i, v := range x[:len(dst)] {
-		s := sigmoid(v)
-		dst[i] += dy[i] * s * (1 + v*(1-s))
+		v = max(min(v, 104), -104) // where it is 0 or 1
+		dst[i] += dy[i] * sigmoid(v) * (1 + v*sigmoid(-v))
 	}
 }
 
 // SoftplusGrad: dst[i] += dy[i] σ(x[i]).
 func SoftplusGrad(dst, dy, x []float32) {
+	dy, x = dy[:len(dst)], x[:len(dst)]
+	if !useAsm {
+		softplusGradGeneric(dst, dy, x)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		softplusGradAsm(&dst[0], &dy[0], &x[0], n)
+		dst, dy, x = dst[n:], dy[n:], x[n:]
+	}
+}
+
+func softplusGradGeneric(dst, dy, x []float32) {
 	dy = dy[:len(dst)]
 	for i, v := range x[:len(dst)] {
 		dst[i] += dy[i] * sigmoid(v)
@@ -274,6 +310,18 @@ func SoftplusGrad(dst, dy, x []float32) {
 
 // TanhGrad: dst[i] += dy[i] (1 − y²), with y = tanh x.
 func TanhGrad(dst, dy, y []float32) {
+	dy, y = dy[:len(dst)], y[:len(dst)]
+	if !useAsm {
+		tanhGradGeneric(dst, dy, y)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		tanhGradAsm(&dst[0], &dy[0], &y[0], n)
+		dst, dy, y = dst[n:], dy[n:], y[n:]
+	}
+}
+
+func tanhGradGeneric(dst, dy, y []float32) {
 	dy = dy[:len(dst)]
 	for i, v := range y[:len(dst)] {
 		dst[i] += dy[i] * (1 - v*v)
@@ -282,9 +330,21 @@ func TanhGrad(dst, dy, y []float32) {
 
 // GELUGrad: dst[i] += dy[i] (Φ(x) + x φ(x)).
 func GELUGrad(dst, dy, x []float32) {
+	dy, x = dy[:len(dst)], x[:len(dst)]
+	if !useAsm {
+		geluGradGeneric(dst, dy, x)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		geluGradAsm(&dst[0], &dy[0], &x[0], n)
+		dst, dy, x = dst[n:], dy[n:], x[n:]
+	}
+}
+
+func geluGradGeneric(dst, dy, x []float32) {
 	dy = dy[:len(dst)]
 	for i, v := range x[:len(dst)] {
-		a := float64(v)
+		a := max(min(float64(v), 40), -40)
 		g := 0.5*math.Erfc(-a/math.Sqrt2) + a*math.Exp(-a*a/2)/math.Sqrt(2*math.Pi)
 		dst[i] += dy[i] * float32(g)
 	}
@@ -292,11 +352,43 @@ func GELUGrad(dst, dy, x []float32) {
 
 // GELUTanhGrad: dst[i] += dy[i] GELUTanh′(x[i]).
 func GELUTanhGrad(dst, dy, x []float32) {
+	dy, x = dy[:len(dst)], x[:len(dst)]
+	if !useAsm {
+		geluTanhGradGeneric(dst, dy, x)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		geluTanhGradAsm(&dst[0], &dy[0], &x[0], n)
+		dst, dy, x = dst[n:], dy[n:], x[n:]
+	}
+}
+
+func geluTanhGradGeneric(dst, dy, x []float32) {
 	dy = dy[:len(dst)]
 	for i, v := range x[:len(dst)] {
-		a := float64(v)
+		a := max(min(float64(v), 40), -40)
 		t := math.Tanh(geluC * (a + 0.044715*a*a*a))
 		g := 0.5*(1+t) + 0.5*a*(1-t*t)*geluC*(1+3*0.044715*a*a)
 		dst[i] += dy[i] * float32(g)
+	}
+}
+
+// ReLU2Grad: dst[i] += 2 dy[i] max(x[i], 0).
+func ReLU2Grad(dst, dy, x []float32) {
+	dy, x = dy[:len(dst)], x[:len(dst)]
+	if !useAsm {
+		relu2GradGeneric(dst, dy, x)
+		return
+	}
+	for n := next(len(dst)); n > 0; n = next(len(dst)) {
+		relu2GradAsm(&dst[0], &dy[0], &x[0], n)
+		dst, dy, x = dst[n:], dy[n:], x[n:]
+	}
+}
+
+func relu2GradGeneric(dst, dy, x []float32) {
+	dy = dy[:len(dst)]
+	for i, v := range x[:len(dst)] {
+		dst[i] += dy[i] * 2 * max(v, 0)
 	}
 }

@@ -393,3 +393,101 @@ func log1pAVX512(dst, x *float32, n int)
 
 //go:noescape
 func log1pAVX2(dst, x *float32, n int)
+
+func sigmoidGradAsm(dst, dy, x *float32, n int) {
+	if useAVX512 {
+		sigmoidGradAVX512(dst, dy, x, n)
+	} else {
+		sigmoidGradAVX2(dst, dy, x, n)
+	}
+}
+
+//go:noescape
+func sigmoidGradAVX512(dst, dy, x *float32, n int)
+
+//go:noescape
+func sigmoidGradAVX2(dst, dy, x *float32, n int)
+
+func siluGradAsm(dst, dy, x *float32, n int) {
+	if useAVX512 {
+		siluGradAVX512(dst, dy, x, n)
+	} else {
+		siluGradAVX2(dst, dy, x, n)
+	}
+}
+
+//go:noescape
+func siluGradAVX512(dst, dy, x *float32, n int)
+
+//go:noescape
+func siluGradAVX2(dst, dy, x *float32, n int)
+
+func softplusGradAsm(dst, dy, x *float32, n int) {
+	if useAVX512 {
+		softplusGradAVX512(dst, dy, x, n)
+	} else {
+		softplusGradAVX2(dst, dy, x, n)
+	}
+}
+
+//go:noescape
+func softplusGradAVX512(dst, dy, x *float32, n int)
+
+//go:noescape
+func softplusGradAVX2(dst, dy, x *float32, n int)
+
+func tanhGradAsm(dst, dy, x *float32, n int) {
+	if useAVX512 {
+		tanhGradAVX512(dst, dy, x, n)
+	} else {
+		tanhGradAVX2(dst, dy, x, n)
+	}
+}
+
+//go:noescape
+func tanhGradAVX512(dst, dy, x *float32, n int)
+
+//go:noescape
+func tanhGradAVX2(dst, dy, x *float32, n int)
+
+func geluGradAsm(dst, dy, x *float32, n int) {
+	if useAVX512 {
+		geluGradAVX512(dst, dy, x, n)
+	} else {
+		geluGradAVX2(dst, dy, x, n)
+	}
+}
+
+//go:noescape
+func geluGradAVX512(dst, dy, x *float32, n int)
+
+//go:noescape
+func geluGradAVX2(dst, dy, x *float32, n int)
+
+func geluTanhGradAsm(dst, dy, x *float32, n int) {
+	if useAVX512 {
+		geluTanhGradAVX512(dst, dy, x, n)
+	} else {
+		geluTanhGradAVX2(dst, dy, x, n)
+	}
+}
+
+//go:noescape
+func geluTanhGradAVX512(dst, dy, x *float32, n int)
+
+//go:noescape
+func geluTanhGradAVX2(dst, dy, x *float32, n int)
+
+func relu2GradAsm(dst, dy, x *float32, n int) {
+	if useAVX512 {
+		relu2GradAVX512(dst, dy, x, n)
+	} else {
+		relu2GradAVX2(dst, dy, x, n)
+	}
+}
+
+//go:noescape
+func relu2GradAVX512(dst, dy, x *float32, n int)
+
+//go:noescape
+func relu2GradAVX2(dst, dy, x *float32, n int)

@@ -151,3 +151,38 @@ func log1pAsm(dst, x *float32, n int) { log1pNEON(dst, x, n) }
 
 //go:noescape
 func log1pNEON(dst, x *float32, n int)
+
+func sigmoidGradAsm(dst, dy, x *float32, n int) { sigmoidGradNEON(dst, dy, x, n) }
+
+//go:noescape
+func sigmoidGradNEON(dst, dy, x *float32, n int)
+
+func siluGradAsm(dst, dy, x *float32, n int) { siluGradNEON(dst, dy, x, n) }
+
+//go:noescape
+func siluGradNEON(dst, dy, x *float32, n int)
+
+func softplusGradAsm(dst, dy, x *float32, n int) { softplusGradNEON(dst, dy, x, n) }
+
+//go:noescape
+func softplusGradNEON(dst, dy, x *float32, n int)
+
+func tanhGradAsm(dst, dy, x *float32, n int) { tanhGradNEON(dst, dy, x, n) }
+
+//go:noescape
+func tanhGradNEON(dst, dy, x *float32, n int)
+
+func geluGradAsm(dst, dy, x *float32, n int) { geluGradNEON(dst, dy, x, n) }
+
+//go:noescape
+func geluGradNEON(dst, dy, x *float32, n int)
+
+func geluTanhGradAsm(dst, dy, x *float32, n int) { geluTanhGradNEON(dst, dy, x, n) }
+
+//go:noescape
+func geluTanhGradNEON(dst, dy, x *float32, n int)
+
+func relu2GradAsm(dst, dy, x *float32, n int) { relu2GradNEON(dst, dy, x, n) }
+
+//go:noescape
+func relu2GradNEON(dst, dy, x *float32, n int)

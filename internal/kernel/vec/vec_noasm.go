@@ -35,3 +35,10 @@ func geluTanhAsm(dst, x *float32, n int)          { panic("vec: no assembly") }
 func geluAsm(dst, x *float32, n int)              { panic("vec: no assembly") }
 func logAsm(dst, x *float32, n int)               { panic("vec: no assembly") }
 func log1pAsm(dst, x *float32, n int)             { panic("vec: no assembly") }
+func sigmoidGradAsm(dst, dy, x *float32, n int)   { panic("vec: no assembly") }
+func siluGradAsm(dst, dy, x *float32, n int)      { panic("vec: no assembly") }
+func softplusGradAsm(dst, dy, x *float32, n int)  { panic("vec: no assembly") }
+func tanhGradAsm(dst, dy, x *float32, n int)      { panic("vec: no assembly") }
+func geluGradAsm(dst, dy, x *float32, n int)      { panic("vec: no assembly") }
+func geluTanhGradAsm(dst, dy, x *float32, n int)  { panic("vec: no assembly") }
+func relu2GradAsm(dst, dy, x *float32, n int)     { panic("vec: no assembly") }

@@ -257,36 +257,69 @@ func TestExpSum(t *testing.T) {
 	})
 }
 
-// Gradients against differences of the functions in float64.
+// Gradients against the derivatives in float64.
 func TestGradients(t *testing.T) {
-	x := []float32{-30, -3, -1, -0.1, 0, 0.2, 1, 2.5, 20}
-	one := make([]float32, len(x))
-	for i := range one {
-		one[i] = 1
-	}
-	y := make([]float32, len(x))
-	for name, c := range map[string]struct {
-		f    func(x float64) float64
-		grad func(dst []float32)
+	phi := func(x float64) float64 { return math.Exp(-x*x/2) / math.Sqrt(2*math.Pi) }
+	bound := func(x float64) float64 { return max(min(x, 40), -40) }
+	for _, c := range []struct {
+		name string
+		f    func(dst, dy, x []float32)
+		want func(x float64) float64
 	}{
-		"Sigmoid":  {sigmoid64, func(d []float32) { Sigmoid(y, x); SigmoidGrad(d, one, y) }},
-		"SiLU":     {func(x float64) float64 { return x * sigmoid64(x) }, func(d []float32) { SiLUGrad(d, one, x) }},
-		"Softplus": {func(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }, func(d []float32) { SoftplusGrad(d, one, x) }},
-		"Tanh":     {math.Tanh, func(d []float32) { Tanh(y, x); TanhGrad(d, one, y) }},
-		"GELU":     {func(x float64) float64 { return x * 0.5 * math.Erfc(-x/math.Sqrt2) }, func(d []float32) { GELUGrad(d, one, x) }},
-		"GELUTanh": {func(x float64) float64 {
-			return 0.5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
-		}, func(d []float32) { GELUTanhGrad(d, one, x) }},
+		{"Sigmoid", SigmoidGrad, func(y float64) float64 { return y * (1 - y) }},
+		{"Tanh", TanhGrad, func(y float64) float64 { return 1 - y*y }},
+		{"SiLU", SiLUGrad, func(x float64) float64 { x = bound(x); return sigmoid64(x) * (1 + x*sigmoid64(-x)) }},
+		{"Softplus", SoftplusGrad, sigmoid64},
+		{"GELU", GELUGrad, func(x float64) float64 { x = bound(x); return math.Erfc(-x/math.Sqrt2)/2 + x*phi(x) }},
+		{"GELUTanh", GELUTanhGrad, func(x float64) float64 {
+			x = bound(x)
+			u := math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x)
+			return sigmoid64(2*u) + x*2*math.Sqrt(2/math.Pi)*(1+3*0.044715*x*x)*sigmoid64(2*u)*sigmoid64(-2*u)
+		}},
+		{"ReLU2", ReLU2Grad, func(x float64) float64 { return 2 * max(x, 0) }},
 	} {
-		d := make([]float32, len(x))
-		c.grad(d)
-		for i, v := range x {
-			const h = 1e-5
-			want := (c.f(float64(v)+h) - c.f(float64(v)-h)) / (2 * h)
-			if math.Abs(float64(d[i])-want) > 3e-7 {
-				t.Errorf("%s′(%v) = %v, want %v", name, v, d[i], want)
-			}
-		}
+		t.Run(c.name, func(t *testing.T) {
+			eachLevel(t, func(t *testing.T) {
+				x := sample
+				if c.name == "Sigmoid" || c.name == "Tanh" { // of their values
+					x = make([]float32, len(sample))
+					Tanh(x, sample)
+				}
+				d, dy := make([]float32, len(x)), make([]float32, len(x))
+				for i := range dy {
+					dy[i] = 1
+				}
+				c.f(d, dy, x)
+				worst := 0.0
+				for i, v := range x {
+					want := c.want(float64(v))
+					if e := math.Abs(float64(d[i])-want) / (1 + math.Abs(want)); !(e <= 2e-7) && want == want && d[i] != float32(want) {
+						t.Errorf("%s′(%v) = %v, want %v", c.name, v, d[i], want)
+					} else if want != want && d[i] == d[i] {
+						t.Errorf("%s′(%v) = %v", c.name, v, d[i])
+					} else if e == e {
+						worst = max(worst, e)
+					}
+				}
+				t.Logf("largest error %.2g", worst)
+				// Any length and alignment gives the bits of the whole, which is added to.
+				for i := range d {
+					d[i], dy[i] = float32(i%7)-3, float32(i%5)-2
+				}
+				from := append([]float32(nil), d...)
+				c.f(d, dy, x)
+				for n := range 70 {
+					for off := range 4 {
+						lo := n * 7
+						dst, check := guarded(n, off)
+						copy(dst, from[lo:])
+						c.f(dst, dy[lo:lo+n], x[lo:lo+n])
+						check(t)
+						same(t, fmt.Sprintf("n=%d", n), dst, d[lo:lo+n])
+					}
+				}
+			})
+		})
 	}
 }
 
@@ -303,6 +336,8 @@ func BenchmarkVec(b *testing.B) {
 		{"Exp", func() { Exp(y, x) }}, {"Sigmoid", func() { Sigmoid(y, x) }}, {"SiLU", func() { SiLU(y, x) }},
 		{"Softplus", func() { Softplus(y, x) }}, {"Tanh", func() { Tanh(y, x) }}, {"GELU", func() { GELU(y, x) }},
 		{"GELUTanh", func() { GELUTanh(y, x) }}, {"Log", func() { Log(y, u) }}, {"Log1p", func() { Log1p(y, u) }}, {"Mul", func() { Mul(y, x, x) }}, {"Dot", func() { Dot(x, y) }},
+		{"SiLUGrad", func() { SiLUGrad(y, u, x) }}, {"SoftplusGrad", func() { SoftplusGrad(y, u, x) }}, {"TanhGrad", func() { TanhGrad(y, u, x) }},
+		{"GELUGrad", func() { GELUGrad(y, u, x) }}, {"GELUTanhGrad", func() { GELUTanhGrad(y, u, x) }},
 	} {
 		was := hw.Current()
 		for _, l := range hw.Levels() {
