@@ -1,5 +1,7 @@
 package rec
 
+import "github.com/subquad/subquad/internal/kernel/vec"
+
 // ConvArgs describes a causal depthwise convolution over C channels, each with its own
 // Width taps, the last of which meets the current input:
 //
@@ -67,7 +69,8 @@ func ConvBackward(a *ConvArgs, g *ConvGrads) {
 		row := g.State[i*lds:][:a.C]
 		if t := a.T - m + i; t >= 0 {
 			if g.X != nil {
-				axpy(g.X[t*g.XStride:][:a.C], 1, row)
+				dx := g.X[t*g.XStride:][:a.C]
+				vec.Add(dx, dx, row)
 			}
 		} else {
 			copy(g.State[(i+a.T)*lds:][:a.C], row)
@@ -76,26 +79,23 @@ func ConvBackward(a *ConvArgs, g *ConvGrads) {
 			clear(row)
 		}
 	}
-	var buf [lanes]float32
-	for c := 0; c < a.C; c += lanes {
-		w := min(lanes, a.C-c)
-		p := buf[:w]
+	var bufs [2][convLanes]float32
+	for c := 0; c < a.C; c += convLanes {
+		w := min(convLanes, a.C-c)
 		for t := range a.T {
-			dy := g.Dst[t*g.DstStride+c:][:w]
+			p := g.Dst[t*g.DstStride+c:][:w]
 			if a.SiLU {
-				a.pre(p, t, c, w)
-				for l, x := range p {
-					s := 1 / (1 + exp32(-x))
-					p[l] = dy[l] * s * (1 + x*(1-s))
-				}
-			} else {
-				copy(p, dy)
+				y, dy := bufs[0][:w], p
+				a.pre(y, t, c, w)
+				p = bufs[1][:w]
+				clear(p)
+				vec.SiLUGrad(p, dy, y)
 			}
 			if g.Bias != nil {
-				axpy(g.Bias[c:][:w], 1, p)
+				b := g.Bias[c:][:w]
+				vec.Add(b, b, p)
 			}
 			for i := range a.Width {
-				wt := a.Weights[i*or(a.WeightStride, a.C)+c:][:w]
 				at := t - m + i
 				var dx []float32
 				if at < 0 {
@@ -103,18 +103,22 @@ func ConvBackward(a *ConvArgs, g *ConvGrads) {
 				} else if g.X != nil {
 					dx = g.X[at*g.XStride+c:][:w]
 				}
-				for l := range dx {
-					dx[l] += wt[l] * p[l]
-				}
+				vec.MulAdd(dx, a.tap(i, c, len(dx)), p[:len(dx)])
 				if g.Weights != nil {
-					dw, x := g.Weights[i*ldw+c:][:w], a.input(at, c, w)
-					for l := range dw {
-						dw[l] += p[l] * x[l]
-					}
+					vec.MulAdd(g.Weights[i*ldw+c:][:w], p, a.input(at, c, w))
 				}
 			}
 		}
 	}
+}
+
+// convLanes is the number of channels ConvBackward takes at a time: their taps, inputs
+// and gradients stay in the first-level cache.
+const convLanes = 256
+
+// tap is w channels from c of tap i.
+func (a *ConvArgs) tap(i, c, w int) []float32 {
+	return a.Weights[i*or(a.WeightStride, a.C)+c:][:w]
 }
 
 // input is w channels from c of input t, which may lie before the first.
@@ -133,10 +137,7 @@ func (a *ConvArgs) pre(p []float32, t, c, w int) {
 		clear(p)
 	}
 	for i := range a.Width {
-		x, wt := a.input(t-a.Width+1+i, c, w), a.Weights[i*or(a.WeightStride, a.C)+c:][:w]
-		for l := range p {
-			p[l] += wt[l] * x[l]
-		}
+		vec.MulAdd(p, a.tap(i, c, w), a.input(t-a.Width+1+i, c, w))
 	}
 }
 
@@ -163,9 +164,7 @@ func convBlock(a *ConvArgs, c, w int) {
 	for t := a.T - 1; t >= 0; t-- {
 		a.pre(p, t, c, w)
 		if a.SiLU {
-			for l, x := range p {
-				p[l] = x / (1 + exp32(-x))
-			}
+			vec.SiLU(p, p)
 		}
 		copy(a.Dst[t*a.DstStride+c:][:w], p)
 	}
