@@ -7,7 +7,7 @@ func init() { register("internal/kernel/gemm/matvec_amd64.s", "!purego", matvecA
 // matvecAhead is how far ahead of the weights in use a line is asked for.
 const matvecAhead = 4096
 
-// matvecGen prints the products of a matrix and one vector, row after row: the
+// matvecGen prints the products of a matrix in blocks and one vector, row after row: the
 // weights are read as one stream, as fast as memory gives them, while the vector
 // stays in the first-level cache.
 type matvecGen struct{ *quantGen }
@@ -81,49 +81,6 @@ func (g *matvecGen) ahead(size int) {
 	for at := 0; at < size; at += 64 {
 		g.i("PREFETCHT0 %d(R9)", matvecAhead+at)
 	}
-}
-
-// plain prints the kernel of weights that are numbers: n vectors' worth of them a row.
-func (g *matvecGen) plain(kind string) {
-	const unroll = 4
-	vec, size := g.bytes(), g.bytes()
-	if kind != "F32" {
-		size /= 2
-	}
-	label := g.open(kind)
-	g.row(label, unroll)
-	whole, one, rest, done := g.label("whole"), g.label("one"), g.label("rest"), g.label("done")
-	step := func(i int) {
-		if kind == "F32" {
-			g.i("VMOVUPS %d(R9), %s", size*i, g.r(8+i))
-		} else {
-			gemmWiden(g.file, kind, fmt.Sprintf("%d(R9)", size*i), g.r(8+i), "")
-		}
-		g.i("VFMADD231PS %d(BX), %s, %s", vec*i, g.r(8+i), g.r(i))
-	}
-	g.i("SUBQ $%d, CX", unroll)
-	g.i("JLT %s", rest)
-	g.i("PCALIGN $32")
-	g.p("%s:", whole)
-	g.ahead(size * unroll)
-	for i := range unroll {
-		step(i)
-	}
-	g.i("ADDQ $%d, R9", size*unroll)
-	g.i("ADDQ $%d, BX", vec*unroll)
-	g.i("SUBQ $%d, CX", unroll)
-	g.i("JGE %s", whole)
-	g.p("%s:", rest)
-	g.i("ADDQ $%d, CX", unroll)
-	g.i("JE %s", done)
-	g.p("%s:", one)
-	step(0)
-	g.i("ADDQ $%d, R9", size)
-	g.i("ADDQ $%d, BX", vec)
-	g.i("DECQ CX")
-	g.i("JNE %s", one)
-	g.p("%s:", done)
-	g.close(label, unroll)
 }
 
 // pairs prints a loop over the blocks of a row, two at a time, with a sum for each.
@@ -555,9 +512,6 @@ func (g *manyGen) q6K() {
 func matvecAMD64(f *file) {
 	for _, wide := range []bool{true, false} {
 		g := &matvecGen{&quantGen{&vecGen{file: f, wide: wide}}}
-		g.plain("F32")
-		g.plain("BF16")
-		g.plain("F16")
 		for _, nx := range []int{2, 4} {
 			m := &manyGen{g, nx}
 			m.plain("F32")

@@ -60,6 +60,10 @@ func (p *product) matvec(j0, j1 int) bool {
 		return false
 	}
 	x := p.a[:p.k]
+	if p.form != formQuant && !p.acc {
+		p.plain(w, x, p.c[j0:j1])
+		return true
+	}
 	sums := x
 	var s *scratch
 	if p.form == formQuant {
@@ -77,7 +81,13 @@ func (p *product) matvec(j0, j1 int) bool {
 		if p.acc {
 			y = added[:len(c)]
 		}
-		matvecRows(p.form, p.quant, w.n, unsafe.Add(w.at, (j-j0)*w.ldw), w.ldw, x, sums, y)
+		rows := w
+		rows.at = unsafe.Add(w.at, (j-j0)*w.ldw)
+		if p.form == formQuant {
+			matvecRows(p.quant, w.n, rows.at, w.ldw, x, sums, y)
+		} else {
+			p.plain(rows, x, y)
+		}
 		if p.acc {
 			for i, v := range y {
 				c[i] += v
@@ -88,6 +98,19 @@ func (p *product) matvec(j0, j1 int) bool {
 		pool.Put(s)
 	}
 	return true
+}
+
+// plain sets y to rows of numbers times x: four quarters of them side by side, each read from its first
+// row to its last, and what is left.
+func (p *product) plain(w weights, x, y []float32) {
+	quarter := len(y) / 4
+	step := max(1, matvecBytes/(4*w.ldw))
+	for r := 0; r < quarter; r += step {
+		matvecStreams(p.form, min(step, quarter-r), w.n, unsafe.Add(w.at, r*w.ldw), w.ldw, quarter*w.ldw, x, y[r:], quarter)
+	}
+	if r := 4 * quarter; r < len(y) { // four times the same
+		matvecStreams(p.form, len(y)-r, w.n, unsafe.Add(w.at, r*w.ldw), w.ldw, 0, x, y[r:], 0)
+	}
 }
 
 // matmatRow is how many rows of B one call of a kernel for several vectors takes.

@@ -6,27 +6,9 @@ import "unsafe"
 
 // The assembly is printed by internal/asmgen/matvec.go.
 
-// matvec… sets y[r] to row r of w, ldw bytes apart, times x, for n vectors or
-// blocks a row, n > 0. half is halves; sums and x are what prepare leaves; tmp has room for 16.
+// matvec… sets y[r] to row r of w, ldw bytes apart, times x, for n blocks a row, n > 0.
+// half is halves; sums and x are what prepare leaves; tmp has room for 16.
 //
-//go:noescape
-func matvecF32AVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
-
-//go:noescape
-func matvecF32AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
-
-//go:noescape
-func matvecBF16AVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
-
-//go:noescape
-func matvecBF16AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
-
-//go:noescape
-func matvecF16AVX512(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
-
-//go:noescape
-func matvecF16AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
-
 //go:noescape
 func matvecQ80AVX2(rows, n int, w *byte, ldw int, x, y, half, sums, tmp *float32)
 
@@ -77,22 +59,10 @@ func matvecVector(f form) int {
 }
 
 // matvecRows sets y[r] to row r of w, ldw bytes apart, times x as prepare left it.
-func matvecRows(f form, q Quant, n int, w unsafe.Pointer, ldw int, x, sums, y []float32) {
+func matvecRows(q Quant, n int, w unsafe.Pointer, ldw int, x, sums, y []float32) {
 	var tmp [16]float32
 	rows, b, half := len(y), (*byte)(w), &halves()[0]
 	switch {
-	case useAVX512 && f == formCols:
-		matvecF32AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
-	case useAVX512 && f == formBF16:
-		matvecBF16AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
-	case useAVX512 && f == formF16:
-		matvecF16AVX512(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
-	case f == formCols:
-		matvecF32AVX2(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
-	case f == formBF16:
-		matvecBF16AVX2(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
-	case f == formF16:
-		matvecF16AVX2(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
 	case q == Q8_0:
 		matvecQ80AVX2(rows, n, b, ldw, &x[0], &y[0], half, &sums[0], &tmp[0])
 	case q == Q4_0:

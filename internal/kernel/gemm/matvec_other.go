@@ -8,7 +8,11 @@ func matvecVector(f form) int { return 0 }
 
 func (q Quant) prepare(s *scratch, x []float32) (y, sums []float32) { return x, x }
 
-func matvecRows(f form, q Quant, n int, w unsafe.Pointer, ldw int, x, sums, y []float32) {
+func matvecRows(q Quant, n int, w unsafe.Pointer, ldw int, x, sums, y []float32) {
+	panic("gemm: no kernel")
+}
+
+func matvecStreams(f form, rows, n int, w unsafe.Pointer, ldw, apart int, x, y []float32, yapart int) {
 	panic("gemm: no kernel")
 }
 
