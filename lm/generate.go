@@ -18,7 +18,7 @@ type Options struct {
 	Workers   int      // bound on goroutines; 0 means GOMAXPROCS for prompts and 1 for single tokens, for which two or more stay awake as a team
 	Chunk     int      // prompt tokens read at a time, which bounds memory; 0 means 256
 
-	Precision tensor.Precision // of matrix products; see tensor.MatMulPrecision
+	Precision tensor.Precision // of matrix products while the prompt is read; see tensor.MatMulPrecision
 }
 
 // Generate continues prompt, token by token. st is the state of one sequence,

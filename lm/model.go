@@ -102,7 +102,17 @@ func (m *Model) Hidden(s *tensor.Scope, ids [][]int, st *tensor.State) (x *tenso
 		return nil, err
 	}
 	defer caught(&err)
+	if team(s, ids) {
+		defer s.StopTeam()
+	}
 	return m.hidden(s, ids, st), nil
+}
+
+// team starts the scope's team for a call: between one operator and the next, waking
+// goroutines takes longer than they are gone. A single token is worth it only to
+// those who asked for workers.
+func team(s *tensor.Scope, ids [][]int) bool {
+	return (len(ids[0]) > 1 || s.Workers() > 1) && s.StartTeam()
 }
 
 func (m *Model) hidden(s *tensor.Scope, ids [][]int, st *tensor.State) *tensor.Tensor {
@@ -127,12 +137,14 @@ func (m *Model) hidden(s *tensor.Scope, ids [][]int, st *tensor.State) *tensor.T
 // texts. The head costs as much as several layers: see Last. ids, st and s are
 // as Hidden's.
 func (m *Model) Forward(s *tensor.Scope, ids [][]int, st *tensor.State) (logits *tensor.Tensor, err error) {
-	x, err := m.Hidden(s, ids, st)
-	if err != nil {
+	if _, err := m.checkIDs(ids, st); err != nil {
 		return nil, err
 	}
 	defer caught(&err)
-	return m.Head.Forward(x), nil
+	if team(s, ids) {
+		defer s.StopTeam()
+	}
+	return m.Head.Forward(m.hidden(s, ids, st)), nil
 }
 
 // Last gives the logits after the last token only, [batch, vocabulary]: what
@@ -147,7 +159,7 @@ func (m *Model) Last(s *tensor.Scope, ids [][]int, st *tensor.State) (logits *te
 		return nil, errors.New("lm: no tokens: there is no last one")
 	}
 	defer caught(&err)
-	if length == 1 && s.StartTeam() {
+	if team(s, ids) {
 		defer s.StopTeam()
 	}
 	x := m.hidden(s, ids, st)

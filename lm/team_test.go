@@ -7,7 +7,8 @@ import (
 	"github.com/subquad/subquad/tensor"
 )
 
-// A team gives the same bits as one goroutine, token after token, whether it lives for a token or for many.
+// A team gives the same bits as one goroutine, for a text and then token after token, whether it lives for
+// one of them or for all.
 func TestTeamSameBits(t *testing.T) {
 	m, err := New(Config{ModelType: "mamba", VocabSize: 3000, HiddenSize: 256, NumLayers: 2, Tied: true})
 	if err != nil {
@@ -20,11 +21,15 @@ func TestTeamSameBits(t *testing.T) {
 			t.Fatal("a team starts once")
 		}
 		states := []*tensor.State{m.NewState(1), m.NewState(1), m.NewState(1)}
-		for token := range 5 {
+		for token := range 6 {
+			text := []int{token * 17}
+			if token == 0 {
+				text = make([]int, 40)
+			}
 			var want []float32
 			for i, s := range []*tensor.Scope{one, each, all} {
 				s.Reset()
-				logits, err := m.Last(s, [][]int{{token * 17}}, states[i])
+				logits, err := m.Last(s, [][]int{text}, states[i])
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -39,7 +44,7 @@ func TestTeamSameBits(t *testing.T) {
 		all.StopTeam()
 		all.StopTeam()
 	}
-	if tensor.NewScope().StartTeam() || tensor.NewScope(tensor.Workers(2), tensor.Record()).StartTeam() || (*tensor.Scope)(nil).StartTeam() {
-		t.Error("a scope without a number of workers, or that records, has no team")
+	if tensor.NewScope(tensor.Workers(1)).StartTeam() || tensor.NewScope(tensor.Workers(2), tensor.Record()).StartTeam() || (*tensor.Scope)(nil).StartTeam() {
+		t.Error("a scope of one worker, or that records, has no team")
 	}
 }

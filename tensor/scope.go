@@ -2,6 +2,7 @@ package tensor
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/subquad/subquad/hw"
@@ -111,13 +112,20 @@ func (s *Scope) Workers() int {
 
 // StartTeam keeps the scope's goroutines awake from one operator to the next
 // (hw.Team), until StopTeam: for a token, or all of a text's, whose operators are each
-// too short to wake anybody. It reports whether it did: a scope whose Workers
-// is not at least two, that records, or that has a team already, stays as it is.
+// too short to wake anybody. It reports whether it did: a scope with one worker,
+// one that records, or that has a team already, stays as it is.
 func (s *Scope) StartTeam() bool {
-	if s == nil || s.workers < 2 || s.record || s.team != nil {
+	if s == nil || s.record || s.team != nil {
 		return false
 	}
-	s.team = hw.StartTeam(s.workers)
+	workers := s.workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	if workers < 2 {
+		return false
+	}
+	s.team = hw.StartTeam(workers)
 	return true
 }
 

@@ -33,7 +33,7 @@ var (
 	batch   = flag.Int("batch", 1, "sequences that generate at once, a token of each in a step")
 	klPath  = flag.String("kl", "", "instead, print what narrowing the matrices does to the model's distributions: on this text, for a model of bytes, or on its own (self)")
 	asJSON  = flag.Bool("json", false, "print the result as JSON")
-	precise = flag.String("precision", "highest", "of matrix products, where there are tiles, and with weights in blocks where there is VNNI: "+strings.Join(precisions, ", "))
+	precise = flag.String("precision", "highest", "of matrix products while the prompt is read, where there are tiles or weights in blocks: "+strings.Join(precisions, ", "))
 	rounds  = flag.Int("rounds", 3, "times the prompt is read; the best counts")
 )
 
@@ -256,7 +256,8 @@ func run() (r report, err error) {
 		}
 		return err
 	}
-	s.StartTeam() // as Generate does
+	s = tensor.NewScope(tensor.Workers(workers)) // as Generate does
+	s.StartTeam()
 	defer s.StopTeam()
 	if err := step(); err != nil {
 		return r, err
