@@ -71,9 +71,18 @@ func (f *file) amxLoad(base, stride string, t int) {
 
 // amxLoadAt is amxLoad at a distance from base.
 func (f *file) amxLoadAt(disp int, base, stride string, t int) {
-	o := amxVEX(amxF2, 0x4B, t, 0, amxRegs[base], amxRegs[stride])
+	f.amxLoadFar("TILELOADD", amxF2, disp, base, stride, t)
+}
+
+// amxStream is amxLoadAt for what will not be read again soon.
+func (f *file) amxStream(disp int, base, stride string, t int) {
+	f.amxLoadFar("TILELOADDT1", amx66, disp, base, stride, t)
+}
+
+func (f *file) amxLoadFar(name string, pp byte, disp int, base, stride string, t int) {
+	o := amxVEX(pp, 0x4B, t, 0, amxRegs[base], amxRegs[stride])
 	o[len(o)-2] |= 0x80 // a distance of four bytes follows
-	f.amxBytes(binary.LittleEndian.AppendUint32(o, uint32(disp)), fmt.Sprintf("TILELOADD %d(%s)(%s*1), TMM%d", disp, base, stride, t))
+	f.amxBytes(binary.LittleEndian.AppendUint32(o, uint32(disp)), fmt.Sprintf("%s %d(%s)(%s*1), TMM%d", name, disp, base, stride, t))
 }
 
 func (f *file) amxStore(t int, base, stride string) {

@@ -64,19 +64,23 @@ func amxTiles(f *file) {
 		}
 		step := f.label("step")
 		f.p("%s:", step)
+		loadB := f.amxLoadAt
+		if k == 0 { // A fills the first-level cache, from which what is read once must not drive it
+			loadB = f.amxStream
+		}
 		inA, inB := -1, -1
 		for _, p := range kind.products {
 			newB := p[1] != inB
 			for t := range 2 {
 				if t == 0 && newB {
-					f.amxLoadAt(2048*p[1], "DI", "R9", 6)
+					loadB(2048*p[1], "DI", "R9", 6)
 				}
 				if p[0] != inA {
 					f.amxLoadAt(2048*p[0]+1024*t, "SI", "R9", 4+t)
 				}
 				f.amxDotBF16(6, 4+t, 2*t)
 				if t == 0 && newB {
-					f.amxLoadAt(2048*p[1]+1024, "DI", "R9", 7)
+					loadB(2048*p[1]+1024, "DI", "R9", 7)
 				}
 				f.amxDotBF16(7, 4+t, 2*t+1)
 			}
