@@ -6,6 +6,7 @@ import (
 
 	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/kernel/gemm"
+	"github.com/subquad/subquad/internal/kernel/rec"
 	"github.com/subquad/subquad/internal/kernel/vec"
 	"github.com/subquad/subquad/tensor"
 )
@@ -136,16 +137,6 @@ func (a *attention) slope(h int) float64 {
 	return math.Exp2(-8 * float64(h+1) / float64(a.H))
 }
 
-// lean adds slope·(position of the key − p) to scores of keys j, j+1, ….
-func lean(s []float32, slope float64, j, p int) {
-	if slope == 0 {
-		return
-	}
-	for i := range s {
-		s[i] += float32(slope * float64(j+i-p))
-	}
-}
-
 // past is the number of earlier tokens whose keys sequence b still holds and
 // some query may see, and the position of the first of them.
 func (a *attention) past(b int) (first, n int) {
@@ -173,16 +164,22 @@ func (a *attention) store(ring, rows []float32, w int) {
 	}
 }
 
-// Blocks of queries and keys: scores of a block and the keys it reads stay in L1 and L2.
+// Blocks of queries and keys, whole tiles of every level's products: what a block needs stays
+// in the second-level cache. The rows of scores are a few columns longer, lest they all fall
+// on the same sets of it.
 const (
-	queryBlock = 128
-	keyBlock   = 256
+	queryBlock = 96
+	keyBlock   = 240
+	edgeBlock  = 24 // of keys that some of the queries come before
+	scoreRow   = queryBlock + 16
 )
 
 // A worker's memory. keys and vals hold one key head's rows, earlier ones
 // first, contiguous, so that blocks of them are plain matrices.
 type scratch struct {
 	keys, vals, scores, max, sum, dk, dv, dp []float32
+
+	queries, grads, factor, out, ramp []float32 // of a block of queries
 
 	runs []run
 }
@@ -312,39 +309,47 @@ func (a *attention) head(u, lo, hi int, y, q, k, v, pastK, pastV, lse []float32)
 	sc := scratches.Get().(*scratch)
 	defer scratches.Put(sc)
 	sc.runs = a.runs(sc, pastK, pastV, k, v, b, g)
-	scores := sized(&sc.scores, queryBlock*keyBlock)
-	rowMax, rowSum := sized(&sc.max, queryBlock), sized(&sc.sum, queryBlock)
 	for h := g * (a.H / a.G); h < (g+1)*(a.H/a.G); h++ {
-		slope := a.slope(h)
+		if a.T < gatherFrom {
+			a.few(sc, b, h, n, y, q, lse)
+			continue
+		}
+		a.setRamp(sc, h, n)
 		for t0 := lo; t0 < hi; t0 += queryBlock {
-			t1 := min(t0+queryBlock, hi)
-			m := t1 - t0
-			for i := range m {
-				rowMax[i], rowSum[i] = float32(math.Inf(-1)), 0
-				if a.sinks != nil {
-					rowMax[i], rowSum[i] = a.sinks[h], 1
-				}
-				clear(y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V])
+			a.block(sc, b, h, n, t0, min(queryBlock, hi-t0), y, q, lse)
+		}
+	}
+}
+
+// few computes all queries of head h, which are few: a row of scores for each.
+func (a *attention) few(sc *scratch, b, h, n int, y, q, lse []float32) {
+	scores := sized(&sc.scores, gatherFrom*keyBlock)
+	rowMax, rowSum := sized(&sc.max, gatherFrom), sized(&sc.sum, gatherFrom)
+	slope := a.slope(h)
+	for i := range a.T {
+		rowMax[i], rowSum[i] = float32(math.Inf(-1)), 0
+		if a.sinks != nil {
+			rowMax[i], rowSum[i] = a.sinks[h], 1
+		}
+		clear(y[((b*a.T+i)*a.H+h)*a.V:][:a.V])
+	}
+	from, to := a.span(n, 0, a.T)
+	for _, r := range sc.runs {
+		end := min(to, r.at+r.n)
+		for j0 := max(from, r.at); j0 < end; j0 += keyBlock {
+			w := min(keyBlock, end-j0)
+			gemm.Mul(1, false, false, true, a.T, w, a.D, q[(b*a.T*a.H+h)*a.D:], a.H*a.D, r.keys[(j0-r.at)*r.ldk:], r.ldk, scores, w)
+			for i := range a.T {
+				a.softmaxRow(scores[i*w:(i+1)*w], n+i, j0, slope, &rowMax[i], &rowSum[i], y[((b*a.T+i)*a.H+h)*a.V:][:a.V])
 			}
-			from, to := a.span(n, t0, t1)
-			for _, r := range sc.runs {
-				end := min(to, r.at+r.n)
-				for j0 := max(from, r.at); j0 < end; j0 += keyBlock {
-					w := min(keyBlock, end-j0)
-					gemm.Mul(1, false, false, true, m, w, a.D, q[((b*a.T+t0)*a.H+h)*a.D:], a.H*a.D, r.keys[(j0-r.at)*r.ldk:], r.ldk, scores, w)
-					for i := range m {
-						a.softmaxRow(scores[i*w:(i+1)*w], n+t0+i, j0, slope, &rowMax[i], &rowSum[i], y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V])
-					}
-					gemm.Mul(1, true, false, false, m, a.V, w, scores, w, r.vals[(j0-r.at)*r.ldv:], r.ldv, y[((b*a.T+t0)*a.H+h)*a.V:], a.H*a.V)
-				}
-			}
-			for i := range m {
-				row := y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V]
-				vec.Scale(row, row, 1/rowSum[i])
-				if lse != nil {
-					lse[(b*a.H+h)*a.T+t0+i] = rowMax[i] + float32(math.Log(float64(rowSum[i])))
-				}
-			}
+			gemm.Mul(1, true, false, false, a.T, a.V, w, scores, w, r.vals[(j0-r.at)*r.ldv:], r.ldv, y[(b*a.T*a.H+h)*a.V:], a.H*a.V)
+		}
+	}
+	for i := range a.T {
+		row := y[((b*a.T+i)*a.H+h)*a.V:][:a.V]
+		vec.Scale(row, row, 1/rowSum[i])
+		if lse != nil {
+			lse[(b*a.H+h)*a.T+i] = rowMax[i] + float32(math.Log(float64(rowSum[i])))
 		}
 	}
 }
@@ -363,7 +368,9 @@ func (a *attention) softmaxRow(s []float32, p, j0 int, slope float64, rowMax, ro
 	scale := a.scale
 	if slope != 0 || scale < 0 {
 		vec.Scale(s, s, scale)
-		lean(s, slope, j0+lo, p)
+		for i := range s {
+			s[i] += float32(slope * float64(j0+lo+i-p))
+		}
 		scale = 1
 	}
 	m := max(*rowMax, scale*vec.Max(s))
@@ -385,6 +392,117 @@ func (a *attention) visible(n, p, j0 int) (lo, hi int) {
 		lo = min(max(p-a.window+1-j0, 0), hi)
 	}
 	return lo, hi
+}
+
+// block computes m queries of head h from t0 on. Scores of keys and queries have a row for
+// each key: neighbours are queries, each with its own maximum and sum.
+func (a *attention) block(sc *scratch, b, h, n, t0, m int, y, q, lse []float32) {
+	r := &sc.runs[0]
+	scores, out := sized(&sc.scores, keyBlock*scoreRow), sized(&sc.out, m*a.V)
+	top, sum, factor := sized(&sc.max, m), sized(&sc.sum, m), sized(&sc.factor, m)
+	scale := a.setQueries(sc, q[((b*a.T+t0)*a.H+h)*a.D:], m)
+	clear(out)
+	for i := range m {
+		top[i], sum[i] = float32(math.Inf(-1)), 0
+		if a.sinks != nil {
+			top[i], sum[i] = a.sinks[h]/scale, 1
+		}
+	}
+	from, to := a.span(n, t0, t0+m)
+	for c := a.tile(from, to, n+t0, m); c.keys > 0; c = a.tile(c.key+c.keys, to, n+t0, m) {
+		a.scores(sc, c, scores, r.keys)
+		rec.Softmax(&rec.SoftmaxArgs{T: c.keys, C: c.hi - c.lo, S: scores[c.lo:], Stride: scoreRow, Scale: scale, Max: top[c.lo:], Sum: sum[c.lo:], Factor: factor[c.lo:]})
+		for i, f := range factor[c.lo:c.hi] {
+			if f != 1 {
+				row := out[(c.lo+i)*a.V:][:a.V]
+				vec.Scale(row, row, f)
+			}
+		}
+		gemm.Mul(1, true, true, false, c.hi-c.lo, a.V, c.keys, scores[c.lo:], scoreRow, r.vals[c.key*a.V:], a.V, out[c.lo*a.V:], a.V)
+	}
+	for i := range m {
+		vec.Scale(y[((b*a.T+t0+i)*a.H+h)*a.V:][:a.V], out[i*a.V:], 1/sum[i])
+		if lse != nil {
+			lse[(b*a.H+h)*a.T+t0+i] = scale*top[i] + float32(math.Log(float64(sum[i])))
+		}
+	}
+}
+
+// A tile is some keys, from gathered position key on, with those of a block's queries lo ≤ i < hi
+// that see any of them; the block's first query is at gathered position first.
+type tile struct{ key, keys, first, lo, hi int }
+
+// tile is the next one of the keys from ≤ key < to and the m queries at position p and after.
+func (a *attention) tile(from, to, p, m int) tile {
+	keys := min(keyBlock, to-from)
+	if from+keys > p { // up to p all queries come after the keys
+		keys = min(keys, max(p-from, edgeBlock))
+	}
+	// Queries are taken by 16, a vector of them.
+	c := tile{key: from, keys: keys, first: p, lo: max(from-p, 0) &^ 15, hi: m}
+	if a.window > 0 {
+		c.hi = min(m, (from+keys+a.window-1-p+15)&^15)
+	}
+	return c
+}
+
+// unseen are the scores of keys that queries do not see.
+var unseen = func() (s [queryBlock]float32) {
+	for i := range s {
+		s[i] = float32(math.Inf(-1))
+	}
+	return s
+}()
+
+// scores computes those of a tile from the queries that setQueries laid out.
+func (a *attention) scores(sc *scratch, c tile, s, keys []float32) {
+	gemm.Mul(1, false, false, false, c.keys, c.hi-c.lo, a.D, keys[c.key*a.D:], a.D, sc.queries[c.lo:], queryBlock, s[c.lo:], scoreRow)
+	if !a.alibi && a.window == 0 && c.key+c.keys <= c.first+c.lo {
+		return
+	}
+	for j := range c.keys {
+		row := s[j*scoreRow:][:queryBlock]
+		before := c.key + j - c.first // queries that the key comes after
+		if a.alibi {
+			vec.Add(row[c.lo:c.hi], row[c.lo:], sc.ramp[queryBlock+c.lo-before:])
+		}
+		if before > c.lo {
+			copy(row[c.lo:min(before, c.hi)], unseen[:])
+		}
+		if a.window > 0 && before+a.window < c.hi {
+			copy(row[max(before+a.window, c.lo):c.hi], unseen[:])
+		}
+	}
+}
+
+// setRamp is what ALiBi adds to the scores of head h: at queryBlock+i of a key i tokens back.
+func (a *attention) setRamp(sc *scratch, h, n int) {
+	if !a.alibi {
+		return
+	}
+	slope := a.slope(h)
+	for i := range sized(&sc.ramp, n+a.T+2*queryBlock) {
+		sc.ramp[i] = float32(slope * float64(queryBlock-i))
+	}
+}
+
+// setQueries lays m rows of q out as columns, and returns the scale that scores are still to have.
+func (a *attention) setQueries(sc *scratch, q []float32, m int) float32 {
+	gemm.Transpose(m, a.D, q, a.H*a.D, sized(&sc.queries, a.D*queryBlock), queryBlock)
+	if !a.scaled() {
+		return a.scale
+	}
+	for i := range a.D {
+		row := sc.queries[i*queryBlock:][:m]
+		vec.Scale(row, row, a.scale)
+	}
+	return 1
+}
+
+// scaled reports whether queries are scaled and not scores: where something else is added to
+// those, and for scales that rec.Softmax does not take.
+func (a *attention) scaled() bool {
+	return a.alibi || !(a.scale >= rec.MinSoftmaxScale && a.scale <= rec.MaxA)
 }
 
 // recordBackward registers the gradient: weights are recomputed from the
@@ -474,40 +592,36 @@ func (a *attention) headBackward(u int, y, dy, q, k, v, pastK, pastV, lse, dq, d
 	dKeys, dVals := sized(&sc.dk, len(keys)), sized(&sc.dv, len(vals))
 	clear(dKeys)
 	clear(dVals)
-	p, dp := sized(&sc.scores, queryBlock*keyBlock), sized(&sc.dp, queryBlock*keyBlock)
-	delta := sized(&sc.sum, queryBlock)
+	p, dp, dys := sized(&sc.scores, keyBlock*scoreRow), sized(&sc.dp, keyBlock*scoreRow), sized(&sc.grads, a.V*queryBlock)
+	top, delta := sized(&sc.max, queryBlock), sized(&sc.sum, queryBlock)
 	for h := g * (a.H / a.G); h < (g+1)*(a.H/a.G); h++ {
+		a.setRamp(sc, h, n)
 		for t0 := 0; t0 < a.T; t0 += queryBlock {
 			m := min(queryBlock, a.T-t0)
 			rowsQ, rowsY := ((b*a.T+t0)*a.H+h)*a.D, ((b*a.T+t0)*a.H+h)*a.V
+			scale := a.setQueries(sc, q[rowsQ:], m)
+			gemm.Transpose(m, a.V, dy[rowsY:], a.H*a.V, dys, queryBlock)
 			for i := range m {
 				o := rowsY + i*a.H*a.V
 				delta[i] = vec.Dot(dy[o:o+a.V], y[o:o+a.V])
+				top[i] = lse[(b*a.H+h)*a.T+t0+i] / scale
 			}
 			from, to := a.span(n, t0, t0+m)
-			for j0 := from; j0 < to; j0 += keyBlock {
-				w := min(keyBlock, to-j0)
-				gemm.Mul(1, false, false, true, m, w, a.D, q[rowsQ:], a.H*a.D, keys[j0*a.D:], a.D, p, w)
-				gemm.Mul(1, false, false, true, m, w, a.V, dy[rowsY:], a.H*a.V, vals[j0*a.V:], a.V, dp, w)
-				for i := range m {
-					row, drow := p[i*w:(i+1)*w], dp[i*w:(i+1)*w]
-					lo, hi := a.visible(w, n+t0+i, j0)
-					clear(row[:lo])
-					clear(row[hi:])
-					clear(drow[:lo])
-					clear(drow[hi:])
-					row, drow = row[lo:hi], drow[lo:hi]
-					vec.Scale(row, row, a.scale)
-					lean(row, a.slope(h), j0+lo, n+t0+i)
-					vec.ExpSub(row, row, lse[(b*a.H+h)*a.T+t0+i])
-					vec.Offset(drow, drow, -delta[i])
-					vec.Mul(drow, drow, row)
-					vec.Scale(drow, drow, a.scale)
+			for c := a.tile(from, to, n+t0, m); c.keys > 0; c = a.tile(c.key+c.keys, to, n+t0, m) {
+				cols := c.hi - c.lo
+				a.scores(sc, c, p, keys)
+				gemm.Mul(1, false, false, false, c.keys, cols, a.V, vals[c.key*a.V:], a.V, dys[c.lo:], queryBlock, dp[c.lo:], scoreRow)
+				rec.SoftmaxBackward(&rec.SoftmaxGrads{T: c.keys, C: cols, S: p[c.lo:], D: dp[c.lo:], Stride: scoreRow, LSE: top[c.lo:], Delta: delta[c.lo:], Scale: scale})
+				if a.scaled() {
+					for j := range c.keys {
+						row := dp[j*scoreRow:][c.lo:c.hi]
+						vec.Scale(row, row, a.scale)
+					}
 				}
-				gemm.Mul(1, true, true, false, w, a.V, m, p, w, dy[rowsY:], a.H*a.V, dVals[j0*a.V:], a.V)
-				gemm.Mul(1, true, true, false, w, a.D, m, dp, w, q[rowsQ:], a.H*a.D, dKeys[j0*a.D:], a.D)
+				gemm.Mul(1, true, false, false, c.keys, a.V, cols, p[c.lo:], scoreRow, dy[rowsY+c.lo*a.H*a.V:], a.H*a.V, dVals[c.key*a.V:], a.V)
+				gemm.Mul(1, true, false, false, c.keys, a.D, cols, dp[c.lo:], scoreRow, q[rowsQ+c.lo*a.H*a.D:], a.H*a.D, dKeys[c.key*a.D:], a.D)
 				if dq != nil {
-					gemm.Mul(1, true, false, false, m, a.D, w, dp, w, keys[j0*a.D:], a.D, dq[rowsQ:], a.H*a.D)
+					gemm.Mul(1, true, true, false, cols, a.D, c.keys, dp[c.lo:], scoreRow, keys[c.key*a.D:], a.D, dq[rowsQ+c.lo*a.H*a.D:], a.H*a.D)
 				}
 			}
 		}

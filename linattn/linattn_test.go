@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/gradcheck"
 	"github.com/subquad/subquad/internal/layertest"
 	"github.com/subquad/subquad/linattn"
@@ -53,17 +54,48 @@ func noise(rng *rand.Rand, shape ...int) *tensor.Tensor {
 	return t.Track()
 }
 
-// Sequences of several blocks of queries and keys, against the plain form.
+// Sequences of several blocks of queries and keys, with all options, against the plain form.
 func TestSoftmaxBlocks(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	for _, c := range []struct{ T, H, G, D, V, window int }{
-		{1, 1, 1, 1, 1, 0}, {63, 2, 1, 5, 3, 0}, {64, 2, 2, 8, 8, 0}, {65, 4, 2, 16, 16, 0}, {200, 2, 1, 7, 9, 0},
-		{200, 2, 2, 8, 8, 1}, {200, 2, 1, 8, 8, 64}, {150, 1, 1, 8, 8, 149}, {150, 1, 1, 8, 8, 1000},
+	type options = linattn.SoftmaxOptions
+	for _, c := range []struct {
+		T, H, G, D, V int
+		o             options
+		sinks         bool
+		gradients     bool
+	}{
+		{T: 1, H: 1, G: 1, D: 1, V: 1}, {T: 63, H: 2, G: 1, D: 5, V: 3}, {T: 64, H: 2, G: 2, D: 8, V: 8}, {T: 65, H: 4, G: 2, D: 16, V: 16},
+		{T: 500, H: 2, G: 1, D: 7, V: 9}, {T: 200, H: 2, G: 2, D: 8, V: 8, o: options{Window: 1}}, {T: 500, H: 2, G: 1, D: 8, V: 8, o: options{Window: 64}},
+		{T: 350, H: 1, G: 1, D: 8, V: 8, o: options{Window: 300}}, {T: 150, H: 1, G: 1, D: 8, V: 8, o: options{Window: 1000}},
+		{T: 400, H: 4, G: 2, D: 8, V: 8, o: options{ALiBi: true}, sinks: true},
+		{T: 300, H: 2, G: 2, D: 8, V: 8, o: options{ALiBi: true, Window: 100}}, {T: 110, H: 2, G: 1, D: 6, V: 5, gradients: true},
+		{T: 110, H: 2, G: 1, D: 6, V: 5, o: options{Window: 30, Scale: 0.7}, sinks: true, gradients: true},
+		{T: 110, H: 2, G: 1, D: 6, V: 5, o: options{ALiBi: true, Scale: 0.3}, sinks: true, gradients: true},
+		{T: 110, H: 2, G: 2, D: 6, V: 5, o: options{Scale: -0.5}, sinks: true, gradients: true}, {T: 130, H: 1, G: 1, D: 6, V: 5, o: options{Scale: 1e-9}},
 	} {
-		q, k, v := noise(rng, 2, c.T, c.H, c.D), noise(rng, 2, c.T, c.G, c.D), noise(rng, 2, c.T, c.G, c.V)
-		gradcheck.Forward(t, fmt.Sprintf("%+v", c), func(s *tensor.Scope) *tensor.Tensor {
-			return linattn.Softmax(tensor.Enter(s, q), tensor.Enter(s, k), tensor.Enter(s, v), linattn.SoftmaxOptions{Window: c.window}, nil)
-		}, 1e-5)
+		B := 2
+		if c.gradients {
+			B = 1
+		}
+		q, k, v := noise(rng, B, c.T, c.H, c.D), noise(rng, B, c.T, c.G, c.D), noise(rng, B, c.T, c.G, c.V)
+		leaves := []*tensor.Tensor{q, k, v}
+		if c.sinks {
+			c.o.Sinks = noise(rng, c.H)
+			leaves = append(leaves, c.o.Sinks)
+		}
+		f := func(s *tensor.Scope) *tensor.Tensor {
+			return linattn.Softmax(tensor.Enter(s, q), tensor.Enter(s, k), tensor.Enter(s, v), c.o, nil)
+		}
+		was := hw.Current()
+		for _, l := range hw.Levels() {
+			hw.Set(l)
+			name := fmt.Sprintf("%v %+v", l, c)
+			gradcheck.Forward(t, name, f, 1e-5)
+			if c.gradients {
+				gradcheck.Check(t, name, leaves, f, 1e-4)
+			}
+		}
+		hw.Set(was)
 	}
 }
 

@@ -261,7 +261,7 @@ func (g *vecGen) move(a, d int) {
 }
 
 // neonInstrs are amd64's instructions on general registers that op prints.
-var neonInstrs = map[string]string{"MOVQ": "MOVD", "ADDQ": "ADD", "IMULQ": "MUL", "SHLQ": "LSL", "CMPQ": "CMP",
+var neonInstrs = map[string]string{"MOVQ": "MOVD", "ADDQ": "ADD", "SUBQ": "SUBS", "IMULQ": "MUL", "SHLQ": "LSL", "CMPQ": "CMP",
 	"JLT": "BLT", "JGE": "BGE", "JLE": "BLE", "JEQ": "BEQ", "JNE": "BNE", "JMP": "B"}
 
 // neonOp is op: operands in memory go by way of R6.

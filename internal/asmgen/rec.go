@@ -342,34 +342,42 @@ func (g *recGen) selective() {
 		g.op("MOVQ", g.f("a"), "R9")
 		g.op("MOVQ", g.f("hs"), "R12")
 		g.op("MOVQ", g.f("as"), "R13")
-		g.op("MOVQ", g.f("N"), "BX")
-		g.op("XORQ", "CX", "CX")
-		some, one, done := g.label("states"), g.label("state"), g.label("done")
-		if states := g.statesAtOnce(); len(states) > 1 {
-			g.op("SUBQ", fmt.Sprintf("$%d", len(states)-1), "BX")
-			g.op("JLE", one)
-			g.align()
-			g.p("%s:", some)
-			g.selectiveStates(states...)
-			g.op("CMPQ", "CX", "BX")
-			g.op("JLT", some)
-			g.p("%s:", one)
-			g.op("MOVQ", g.f("N"), "BX")
-			g.op("CMPQ", "CX", "BX")
-			g.op("JGE", done)
-		} else {
-			g.align()
-		}
-		last := g.label("last")
-		g.p("%s:", last)
-		g.selectiveStates(g.statesAtOnce()[0])
-		g.op("CMPQ", "CX", "BX")
-		g.op("JLT", last)
-		g.p("%s:", done)
+		states := g.statesAtOnce()
+		g.some("N", len(states), func(n int) { g.selectiveStates(states[:n]...) })
 		g.row("y", "ys", "R8")
 		g.store(6, "(R8)")
 	})
 	g.close()
+}
+
+// some counts CX up to a field, of at least 1: f takes n at a time, and then one.
+func (g *recGen) some(field string, n int, f func(n int)) {
+	some, one, last, done := g.label("rows"), g.label("one"), g.label("row"), g.label("done")
+	g.op("MOVQ", g.f(field), "BX")
+	g.op("XORQ", "CX", "CX")
+	if n > 1 {
+		g.op("SUBQ", fmt.Sprintf("$%d", n-1), "BX")
+		g.op("JLE", one)
+		g.align()
+		g.p("%s:", some)
+		f(n)
+		g.op("ADDQ", fmt.Sprintf("$%d", n), "CX")
+		g.op("CMPQ", "CX", "BX")
+		g.op("JLT", some)
+		g.p("%s:", one)
+		g.op("MOVQ", g.f(field), "BX")
+		g.op("CMPQ", "CX", "BX")
+		g.op("JGE", done)
+	}
+	if n == 1 {
+		g.align()
+	}
+	g.p("%s:", last)
+	f(1)
+	g.op("INCQ", "CX")
+	g.op("CMPQ", "CX", "BX")
+	g.op("JLT", last)
+	g.p("%s:", done)
 }
 
 // statesAtOnce are the registers of the states that selective takes at once.
@@ -408,7 +416,6 @@ func (g *recGen) selectiveStates(states ...stateRegs) {
 		g.store(h, "(R8)")
 		g.op("ADDQ", "R12", "R8")
 	}
-	g.op("ADDQ", fmt.Sprintf("$%d", len(states)), "CX")
 }
 
 // at4 is the address of the u-th float after addr.
@@ -916,6 +923,110 @@ func (g *recGen) wkv4() {
 	g.close()
 }
 
+// weights: q = 2^(dt·(x − m)) of each state's x, with m in register 5 and dt in 4.
+func (g *recGen) weights(states ...stateRegs) {
+	for _, s := range states {
+		g.r3("VSUBPS", 5, s.x, s.x)
+		if g.wide {
+			g.r3("VMAXPS", s.x, lowest512, s.x) // of −∞ decay would make no number
+		}
+	}
+	g.decay(states...)
+}
+
+const lowest512 = 30
+
+func (g *recGen) weightsSetup() {
+	g.decaySetup()
+	if g.wide {
+		g.set(-1e12, lowest512)
+	}
+	g.op("MOVQ", g.f("scale"), "DX")
+	g.bcast("(DX)", 4)
+	g.steps()
+}
+
+// softmax prints the running softmax of one vector of columns: first the largest number,
+// then the weights. Registers: the maximum 5, the sum 6.
+func (g *recGen) softmax() {
+	g.open("softmax", "softmaxCall", "s", "max", "sum", "factor", "scale", "T", "stride", "lanes")
+	g.weightsSetup()
+	states := g.statesAtOnce()
+	g.op("MOVQ", g.f("stride"), "R12")
+	g.op("MOVQ", g.f("s"), "R8")
+	g.loadField("max", 0)
+	for i := range 3 {
+		g.move(0, 1+i)
+	}
+	g.some("T", 4, func(n int) {
+		for i := range n {
+			g.load("(R8)", 5)
+			g.r3("VMAXPS", 5, i, i)
+			g.op("ADDQ", "R12", "R8")
+		}
+	})
+	g.r3("VMAXPS", 1, 0, 0)
+	g.r3("VMAXPS", 3, 2, 2)
+	g.r3("VMAXPS", 2, 0, 5)
+	g.loadField("max", states[0].x)
+	g.storeField(5, "max")
+	g.clampLow(-3e38, 5) // where nothing has been seen yet
+	g.weights(states[0])
+	g.storeField(states[0].q, "factor")
+	g.loadField("sum", 6)
+	g.r3("VMULPS", states[0].q, 6, 6)
+	g.op("MOVQ", g.f("s"), "R8")
+	g.some("T", len(states), func(n int) {
+		g.op("MOVQ", "R8", "R9")
+		for _, s := range states[:n] {
+			g.load("(R9)", s.x)
+			g.op("ADDQ", "R12", "R9")
+		}
+		g.weights(states[:n]...)
+		for _, s := range states[:n] {
+			g.store(s.q, "(R8)")
+			g.op("ADDQ", "R12", "R8")
+			g.r3("VADDPS", s.q, 6, 6)
+		}
+	})
+	g.storeField(6, "sum")
+	g.close()
+}
+
+// softmaxBack prints its gradient, of one vector of columns. Registers: the logarithm of
+// the sum 5, the mean gradient 6, the scale 7.
+func (g *recGen) softmaxBack() {
+	g.open("softmaxBack", "softmaxBackCall", "s", "d", "lse", "delta", "scale", "T", "stride", "lanes")
+	g.weightsSetup()
+	states := g.statesAtOnce()
+	g.op("MOVQ", g.f("scale"), "DX")
+	g.bcast("(DX)", 7)
+	g.loadField("lse", 5)
+	g.loadField("delta", 6)
+	g.op("MOVQ", g.f("stride"), "R12")
+	g.op("MOVQ", g.f("s"), "R8")
+	g.op("MOVQ", g.f("d"), "R10")
+	g.some("T", len(states), func(n int) {
+		g.op("MOVQ", "R8", "R9")
+		for _, s := range states[:n] {
+			g.load("(R9)", s.x)
+			g.op("ADDQ", "R12", "R9")
+		}
+		g.weights(states[:n]...)
+		for _, s := range states[:n] {
+			g.store(s.q, "(R8)")
+			g.load("(R10)", s.x)
+			g.r3("VSUBPS", 6, s.x, s.x)
+			g.r3("VMULPS", 7, s.q, s.q)
+			g.r3("VMULPS", s.q, s.x, s.x)
+			g.store(s.x, "(R10)")
+			g.op("ADDQ", "R12", "R8")
+			g.op("ADDQ", "R12", "R10")
+		}
+	})
+	g.close()
+}
+
 // complex prints the step form of diagonal complex modes of one vector of channels.
 func (g *recGen) complex() {
 	g.open("complex", "complexCall", "sre", "sim", "are", "aim", "bre", "bim", "cre", "cim", "d", "x", "y", "T", "N", "stride", "xs", "ys", "lanes")
@@ -1036,6 +1147,8 @@ func (g *recGen) channels() {
 		}
 	}
 	g.wkv4()
+	g.softmax()
+	g.softmaxBack()
 	g.complex()
 	g.diagonal()
 }

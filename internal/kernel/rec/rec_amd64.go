@@ -97,6 +97,32 @@ func wkv4Asm(c *wkv4Call, part bool) {
 	}
 }
 
+func softmaxAsm(c *softmaxCall, part bool) {
+	switch {
+	case useAVX512 && part:
+		softmaxAVX512Part(c)
+	case useAVX512:
+		softmaxAVX512(c)
+	case part:
+		softmaxAVX2Part(c)
+	default:
+		softmaxAVX2(c)
+	}
+}
+
+func softmaxBackAsm(c *softmaxBackCall, part bool) {
+	switch {
+	case useAVX512 && part:
+		softmaxBackAVX512Part(c)
+	case useAVX512:
+		softmaxBackAVX512(c)
+	case part:
+		softmaxBackAVX2Part(c)
+	default:
+		softmaxBackAVX2(c)
+	}
+}
+
 func selectiveKeepAsm(c *selectiveBackCall) {
 	if useAVX512 {
 		selectiveKeepAVX512(c)

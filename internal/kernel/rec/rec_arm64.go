@@ -67,6 +67,22 @@ func wkv4Asm(c *wkv4Call, part bool) {
 	}
 }
 
+func softmaxAsm(c *softmaxCall, part bool) {
+	if part {
+		softmaxNEONPart(c)
+	} else {
+		softmaxNEON(c)
+	}
+}
+
+func softmaxBackAsm(c *softmaxBackCall, part bool) {
+	if part {
+		softmaxBackNEONPart(c)
+	} else {
+		softmaxBackNEON(c)
+	}
+}
+
 func selectiveKeepAsm(c *selectiveBackCall) { selectiveKeepNEON(c) }
 
 func selectiveBackAsm(c *selectiveBackCall) { selectiveBackNEON(c) }

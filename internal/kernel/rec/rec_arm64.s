@@ -46,7 +46,7 @@ token_1:
 	MOVD 72(R0), R4
 	MOVD ZR, R3
 	PCALIGN $16
-last_5:
+row_4:
 	FMOVQ (R9), F0
 	ADD R13, R9
 	WORD $0x6E24DC00 // FMUL V0.4S, V0.4S, V4.4S
@@ -86,8 +86,8 @@ last_5:
 	ADD R12, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT last_5
-done_4:
+	BLT row_4
+done_5:
 	MOVD R1, R8
 	MOVD 112(R0), R6
 	MUL R6, R8
@@ -1291,6 +1291,203 @@ token_23:
 	FMOVQ F8, (R2)
 	RET
 
+// func softmaxNEON(c *softmaxCall)
+TEXT ·softmaxNEON(SB), NOSPLIT, $0-8
+	MOVD c+0(FP), R0
+	MOVD $vecConsts<>(SB), R5
+	MOVD 32(R0), R2
+	VLD1R (R2), [V4.S4]
+	FMOVQ 0(R5), F31 // 1.442695
+	WORD $0x6E3FDC84 // FMUL V4.4S, V4.4S, V31.4S
+	MOVD 48(R0), R12
+	MOVD 0(R0), R8
+	MOVD 8(R0), R2
+	FMOVQ (R2), F0
+	VMOV V0.B16, V1.B16
+	VMOV V0.B16, V2.B16
+	VMOV V0.B16, V3.B16
+	MOVD 40(R0), R4
+	MOVD ZR, R3
+	SUBS $3, R4
+	BLE one_25
+	PCALIGN $16
+rows_24:
+	FMOVQ (R8), F5
+	WORD $0x4E25F400 // FMAX V0.4S, V0.4S, V5.4S
+	ADD R12, R8
+	FMOVQ (R8), F5
+	WORD $0x4E25F421 // FMAX V1.4S, V1.4S, V5.4S
+	ADD R12, R8
+	FMOVQ (R8), F5
+	WORD $0x4E25F442 // FMAX V2.4S, V2.4S, V5.4S
+	ADD R12, R8
+	FMOVQ (R8), F5
+	WORD $0x4E25F463 // FMAX V3.4S, V3.4S, V5.4S
+	ADD R12, R8
+	ADD $4, R3
+	CMP R4, R3
+	BLT rows_24
+one_25:
+	MOVD 40(R0), R4
+	CMP R4, R3
+	BGE done_27
+row_26:
+	FMOVQ (R8), F5
+	WORD $0x4E25F400 // FMAX V0.4S, V0.4S, V5.4S
+	ADD R12, R8
+	ADD $1, R3
+	CMP R4, R3
+	BLT row_26
+done_27:
+	WORD $0x4E21F400 // FMAX V0.4S, V0.4S, V1.4S
+	WORD $0x4E23F442 // FMAX V2.4S, V2.4S, V3.4S
+	WORD $0x4E22F405 // FMAX V5.4S, V0.4S, V2.4S
+	MOVD 8(R0), R2
+	FMOVQ (R2), F0
+	MOVD 8(R0), R2
+	FMOVQ F5, (R2)
+	FMOVQ 384(R5), F31 // -3e+38
+	WORD $0x4E25F7E5 // FMAX V5.4S, V31.4S, V5.4S
+	WORD $0x4EA5D400 // FSUB V0.4S, V0.4S, V5.4S
+	WORD $0x6E24DC00 // FMUL V0.4S, V0.4S, V4.4S
+	FMOVQ 16(R5), F31 // -127
+	WORD $0x4E20F7E0 // FMAX V0.4S, V31.4S, V0.4S
+	FMOVQ 32(R5), F31 // 128
+	WORD $0x4EA0F7E0 // FMIN V0.4S, V31.4S, V0.4S
+	FMOVQ 48(R5), F31 // 1.2583039e+07
+	WORD $0x4E3FD401 // FADD V1.4S, V0.4S, V31.4S
+	FMOVQ 48(R5), F31 // 1.2583039e+07
+	WORD $0x4EBFD422 // FSUB V2.4S, V1.4S, V31.4S
+	WORD $0x4EA2D400 // FSUB V0.4S, V0.4S, V2.4S
+	FMOVQ 64(R5), F2 // 0.00015353362
+	FMOVQ 80(R5), F31 // 0.0013398874
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 96(R5), F2 // 0.009618437
+	VFMLA V31.S4, V0.S4, V2.S4
+	FMOVQ 112(R5), F31 // 0.055503324
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 128(R5), F2 // 0.24022648
+	VFMLA V31.S4, V0.S4, V2.S4
+	FMOVQ 144(R5), F31 // 0.6931472
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 160(R5), F2 // 1
+	VFMLA V31.S4, V0.S4, V2.S4
+	VSHL $23, V1.S4, V1.S4
+	WORD $0x6E21DC42 // FMUL V2.4S, V2.4S, V1.4S
+	MOVD 24(R0), R2
+	FMOVQ F2, (R2)
+	MOVD 16(R0), R2
+	FMOVQ (R2), F6
+	WORD $0x6E22DCC6 // FMUL V6.4S, V6.4S, V2.4S
+	MOVD 0(R0), R8
+	MOVD 40(R0), R4
+	MOVD ZR, R3
+	PCALIGN $16
+row_30:
+	MOVD R8, R9
+	FMOVQ (R9), F0
+	ADD R12, R9
+	WORD $0x4EA5D400 // FSUB V0.4S, V0.4S, V5.4S
+	WORD $0x6E24DC00 // FMUL V0.4S, V0.4S, V4.4S
+	FMOVQ 16(R5), F31 // -127
+	WORD $0x4E20F7E0 // FMAX V0.4S, V31.4S, V0.4S
+	FMOVQ 32(R5), F31 // 128
+	WORD $0x4EA0F7E0 // FMIN V0.4S, V31.4S, V0.4S
+	FMOVQ 48(R5), F31 // 1.2583039e+07
+	WORD $0x4E3FD401 // FADD V1.4S, V0.4S, V31.4S
+	FMOVQ 48(R5), F31 // 1.2583039e+07
+	WORD $0x4EBFD422 // FSUB V2.4S, V1.4S, V31.4S
+	WORD $0x4EA2D400 // FSUB V0.4S, V0.4S, V2.4S
+	FMOVQ 64(R5), F2 // 0.00015353362
+	FMOVQ 80(R5), F31 // 0.0013398874
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 96(R5), F2 // 0.009618437
+	VFMLA V31.S4, V0.S4, V2.S4
+	FMOVQ 112(R5), F31 // 0.055503324
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 128(R5), F2 // 0.24022648
+	VFMLA V31.S4, V0.S4, V2.S4
+	FMOVQ 144(R5), F31 // 0.6931472
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 160(R5), F2 // 1
+	VFMLA V31.S4, V0.S4, V2.S4
+	VSHL $23, V1.S4, V1.S4
+	WORD $0x6E21DC42 // FMUL V2.4S, V2.4S, V1.4S
+	FMOVQ F2, (R8)
+	ADD R12, R8
+	WORD $0x4E22D4C6 // FADD V6.4S, V6.4S, V2.4S
+	ADD $1, R3
+	CMP R4, R3
+	BLT row_30
+done_31:
+	MOVD 16(R0), R2
+	FMOVQ F6, (R2)
+	RET
+
+// func softmaxBackNEON(c *softmaxBackCall)
+TEXT ·softmaxBackNEON(SB), NOSPLIT, $0-8
+	MOVD c+0(FP), R0
+	MOVD $vecConsts<>(SB), R5
+	MOVD 32(R0), R2
+	VLD1R (R2), [V4.S4]
+	FMOVQ 0(R5), F31 // 1.442695
+	WORD $0x6E3FDC84 // FMUL V4.4S, V4.4S, V31.4S
+	MOVD 32(R0), R2
+	VLD1R (R2), [V7.S4]
+	MOVD 16(R0), R2
+	FMOVQ (R2), F5
+	MOVD 24(R0), R2
+	FMOVQ (R2), F6
+	MOVD 48(R0), R12
+	MOVD 0(R0), R8
+	MOVD 8(R0), R10
+	MOVD 40(R0), R4
+	MOVD ZR, R3
+	PCALIGN $16
+row_34:
+	MOVD R8, R9
+	FMOVQ (R9), F0
+	ADD R12, R9
+	WORD $0x4EA5D400 // FSUB V0.4S, V0.4S, V5.4S
+	WORD $0x6E24DC00 // FMUL V0.4S, V0.4S, V4.4S
+	FMOVQ 16(R5), F31 // -127
+	WORD $0x4E20F7E0 // FMAX V0.4S, V31.4S, V0.4S
+	FMOVQ 32(R5), F31 // 128
+	WORD $0x4EA0F7E0 // FMIN V0.4S, V31.4S, V0.4S
+	FMOVQ 48(R5), F31 // 1.2583039e+07
+	WORD $0x4E3FD401 // FADD V1.4S, V0.4S, V31.4S
+	FMOVQ 48(R5), F31 // 1.2583039e+07
+	WORD $0x4EBFD422 // FSUB V2.4S, V1.4S, V31.4S
+	WORD $0x4EA2D400 // FSUB V0.4S, V0.4S, V2.4S
+	FMOVQ 64(R5), F2 // 0.00015353362
+	FMOVQ 80(R5), F31 // 0.0013398874
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 96(R5), F2 // 0.009618437
+	VFMLA V31.S4, V0.S4, V2.S4
+	FMOVQ 112(R5), F31 // 0.055503324
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 128(R5), F2 // 0.24022648
+	VFMLA V31.S4, V0.S4, V2.S4
+	FMOVQ 144(R5), F31 // 0.6931472
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 160(R5), F2 // 1
+	VFMLA V31.S4, V0.S4, V2.S4
+	VSHL $23, V1.S4, V1.S4
+	WORD $0x6E21DC42 // FMUL V2.4S, V2.4S, V1.4S
+	FMOVQ F2, (R8)
+	FMOVQ (R10), F0
+	WORD $0x4EA6D400 // FSUB V0.4S, V0.4S, V6.4S
+	WORD $0x6E27DC42 // FMUL V2.4S, V2.4S, V7.4S
+	WORD $0x6E22DC00 // FMUL V0.4S, V0.4S, V2.4S
+	FMOVQ F0, (R10)
+	ADD R12, R8
+	ADD R12, R10
+	ADD $1, R3
+	CMP R4, R3
+	BLT row_34
+done_35:
+	RET
+
 // func complexNEON(c *complexCall)
 TEXT ·complexNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
@@ -1298,7 +1495,7 @@ TEXT ·complexNEON(SB), NOSPLIT, $0-8
 	MOVD 64(R0), R2
 	FMOVQ (R2), F2
 	MOVD ZR, R1
-token_24:
+token_36:
 	MOVD R1, R8
 	MOVD 112(R0), R6
 	MUL R6, R8
@@ -1309,8 +1506,8 @@ token_24:
 	MOVD 96(R0), R4
 	MOVD ZR, R3
 	CMP $0, R4
-	BEQ done_26
-mode_25:
+	BEQ done_38
+mode_37:
 	MOVD 0(R0), R2
 	ADD R3, R2, R6
 	FMOVQ (R6), F3
@@ -1352,8 +1549,8 @@ mode_25:
 	MOVD 104(R0), R6
 	ADD R6, R3
 	SUBS $1, R4
-	BNE mode_25
-done_26:
+	BNE mode_37
+done_38:
 	WORD $0x4E21D421 // FADD V1.4S, V1.4S, V1.4S
 	VFMLA V0.S4, V2.S4, V1.S4
 	MOVD R1, R8
@@ -1365,7 +1562,7 @@ done_26:
 	ADD $1, R1
 	MOVD 88(R0), R6
 	CMP R6, R1
-	BLT token_24
+	BLT token_36
 	RET
 
 // func diagonalNEON(c *diagonalCall)
@@ -1375,7 +1572,7 @@ TEXT ·diagonalNEON(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVQ (R2), F0
 	MOVD ZR, R1
-token_27:
+token_39:
 	MOVD R1, R8
 	MOVD 40(R0), R6
 	MUL R6, R8
@@ -1400,7 +1597,7 @@ token_27:
 	ADD $1, R1
 	MOVD 32(R0), R6
 	CMP R6, R1
-	BLT token_27
+	BLT token_39
 	MOVD 24(R0), R2
 	FMOVQ F0, (R2)
 	RET
@@ -1410,7 +1607,7 @@ TEXT ·matrixNoneNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_28:
+group_40:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1437,7 +1634,7 @@ group_28:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_29:
+row_41:
 	FMOVQ 0(R8), F8
 	FMOVQ 16(R8), F9
 	FMOVQ 32(R8), F10
@@ -1460,11 +1657,11 @@ row_29:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_29
+	BNE row_41
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_28
+	BLT group_40
 	RET
 
 // func matrixGroupNoneNEON(c *matrixCall)
@@ -1472,7 +1669,7 @@ TEXT ·matrixGroupNoneNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_30:
+group_42:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1511,7 +1708,7 @@ group_30:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_31:
+row_43:
 	FMOVQ 0(R8), F24
 	FMOVQ 16(R8), F25
 	FMOVQ 32(R8), F26
@@ -1558,11 +1755,11 @@ row_31:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_31
+	BNE row_43
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_30
+	BLT group_42
 	RET
 
 // func matrixRankOneNoneNEON(c *matrixCall)
@@ -1578,7 +1775,7 @@ TEXT ·matrixRankOneNoneNEON(SB), NOSPLIT, $0-8
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD ZR, R3
-first_32:
+first_44:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V21.S4]
 	FMOVQ 0(R8), F16
@@ -1592,9 +1789,9 @@ first_32:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_32
+	BLT first_44
 	MOVD ZR, R1
-token_33:
+token_45:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1631,9 +1828,9 @@ token_33:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_34
+	BLT last_46
 	MOVD R1, R2
-last_34:
+last_46:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -1642,7 +1839,7 @@ last_34:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_35:
+row_47:
 	VLD1R (R11), [V17.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V18.S4]
@@ -1678,11 +1875,11 @@ row_35:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_35
+	BLT row_47
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_33
+	BLT token_45
 	RET
 
 // func matrixAfterNEON(c *matrixCall)
@@ -1690,7 +1887,7 @@ TEXT ·matrixAfterNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_36:
+group_48:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1727,7 +1924,7 @@ group_36:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_37:
+row_49:
 	FMOVQ 0(R8), F8
 	FMOVQ 16(R8), F9
 	FMOVQ 32(R8), F10
@@ -1756,7 +1953,7 @@ row_37:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_37
+	BNE row_49
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -1769,7 +1966,7 @@ row_37:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_36
+	BLT group_48
 	RET
 
 // func matrixGroupAfterNEON(c *matrixCall)
@@ -1777,7 +1974,7 @@ TEXT ·matrixGroupAfterNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_38:
+group_50:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1834,7 +2031,7 @@ group_38:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_39:
+row_51:
 	FMOVQ 0(R8), F24
 	FMOVQ 16(R8), F25
 	FMOVQ 32(R8), F26
@@ -1899,7 +2096,7 @@ row_39:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_39
+	BNE row_51
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -1924,7 +2121,7 @@ row_39:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_38
+	BLT group_50
 	RET
 
 // func matrixRankOneAfterNEON(c *matrixCall)
@@ -1940,7 +2137,7 @@ TEXT ·matrixRankOneAfterNEON(SB), NOSPLIT, $0-8
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD ZR, R3
-first_40:
+first_52:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V21.S4]
 	FMOVQ 0(R8), F16
@@ -1954,9 +2151,9 @@ first_40:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_40
+	BLT first_52
 	MOVD ZR, R1
-token_41:
+token_53:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2002,9 +2199,9 @@ token_41:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_42
+	BLT last_54
 	MOVD R1, R2
-last_42:
+last_54:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -2013,7 +2210,7 @@ last_42:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_43:
+row_55:
 	VLD1R (R11), [V17.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V18.S4]
@@ -2055,7 +2252,7 @@ row_43:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_43
+	BLT row_55
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2068,7 +2265,7 @@ row_43:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_41
+	BLT token_53
 	RET
 
 // func matrixBeforeNEON(c *matrixCall)
@@ -2076,7 +2273,7 @@ TEXT ·matrixBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_44:
+group_56:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2113,7 +2310,7 @@ group_44:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_45:
+row_57:
 	FMOVQ 0(R8), F8
 	FMOVQ 16(R8), F9
 	FMOVQ 32(R8), F10
@@ -2142,7 +2339,7 @@ row_45:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_45
+	BNE row_57
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2155,7 +2352,7 @@ row_45:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_44
+	BLT group_56
 	RET
 
 // func matrixGroupBeforeNEON(c *matrixCall)
@@ -2163,7 +2360,7 @@ TEXT ·matrixGroupBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_46:
+group_58:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2220,7 +2417,7 @@ group_46:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_47:
+row_59:
 	FMOVQ 0(R8), F24
 	FMOVQ 16(R8), F25
 	FMOVQ 32(R8), F26
@@ -2285,7 +2482,7 @@ row_47:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_47
+	BNE row_59
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2310,7 +2507,7 @@ row_47:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_46
+	BLT group_58
 	RET
 
 // func matrixRankOneBeforeNEON(c *matrixCall)
@@ -2326,7 +2523,7 @@ TEXT ·matrixRankOneBeforeNEON(SB), NOSPLIT, $0-8
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD ZR, R3
-first_48:
+first_60:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V21.S4]
 	FMOVQ 0(R8), F16
@@ -2340,9 +2537,9 @@ first_48:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_48
+	BLT first_60
 	MOVD ZR, R1
-token_49:
+token_61:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2388,9 +2585,9 @@ token_49:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_50
+	BLT last_62
 	MOVD R1, R2
-last_50:
+last_62:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -2399,7 +2596,7 @@ last_50:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_51:
+row_63:
 	VLD1R (R11), [V17.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V18.S4]
@@ -2441,7 +2638,7 @@ row_51:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_51
+	BLT row_63
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2454,7 +2651,7 @@ row_51:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_49
+	BLT token_61
 	RET
 
 // func matrixVectorNoneNEON(c *matrixCall)
@@ -2462,7 +2659,7 @@ TEXT ·matrixVectorNoneNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_52:
+group_64:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2486,7 +2683,7 @@ group_52:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_53:
+row_65:
 	FMOVQ 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -2497,11 +2694,11 @@ row_53:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_53
+	BNE row_65
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_52
+	BLT group_64
 	RET
 
 // func matrixVectorGroupNoneNEON(c *matrixCall)
@@ -2509,7 +2706,7 @@ TEXT ·matrixVectorGroupNoneNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_54:
+group_66:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2539,7 +2736,7 @@ group_54:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_55:
+row_67:
 	FMOVQ 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -2562,11 +2759,11 @@ row_55:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_55
+	BNE row_67
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_54
+	BLT group_66
 	RET
 
 // func matrixVectorRankOneNoneNEON(c *matrixCall)
@@ -2579,7 +2776,7 @@ TEXT ·matrixVectorRankOneNoneNEON(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_56:
+first_68:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVQ 0(R8), F4
@@ -2587,9 +2784,9 @@ first_56:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_56
+	BLT first_68
 	MOVD ZR, R1
-token_57:
+token_69:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2617,9 +2814,9 @@ token_57:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_58
+	BLT last_70
 	MOVD R1, R2
-last_58:
+last_70:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -2628,7 +2825,7 @@ last_58:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_59:
+row_71:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -2646,11 +2843,11 @@ row_59:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_59
+	BLT row_71
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_57
+	BLT token_69
 	RET
 
 // func matrixVectorAfterNEON(c *matrixCall)
@@ -2658,7 +2855,7 @@ TEXT ·matrixVectorAfterNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_60:
+group_72:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2689,7 +2886,7 @@ group_60:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_61:
+row_73:
 	FMOVQ 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -2703,7 +2900,7 @@ row_61:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_61
+	BNE row_73
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2713,7 +2910,7 @@ row_61:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_60
+	BLT group_72
 	RET
 
 // func matrixVectorGroupAfterNEON(c *matrixCall)
@@ -2721,7 +2918,7 @@ TEXT ·matrixVectorGroupAfterNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_62:
+group_74:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2760,7 +2957,7 @@ group_62:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_63:
+row_75:
 	FMOVQ 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -2792,7 +2989,7 @@ row_63:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_63
+	BNE row_75
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2808,7 +3005,7 @@ row_63:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_62
+	BLT group_74
 	RET
 
 // func matrixVectorRankOneAfterNEON(c *matrixCall)
@@ -2821,7 +3018,7 @@ TEXT ·matrixVectorRankOneAfterNEON(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_64:
+first_76:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVQ 0(R8), F4
@@ -2829,9 +3026,9 @@ first_64:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_64
+	BLT first_76
 	MOVD ZR, R1
-token_65:
+token_77:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2865,9 +3062,9 @@ token_65:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_66
+	BLT last_78
 	MOVD R1, R2
-last_66:
+last_78:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -2876,7 +3073,7 @@ last_66:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_67:
+row_79:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -2897,7 +3094,7 @@ row_67:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_67
+	BLT row_79
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2907,7 +3104,7 @@ row_67:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_65
+	BLT token_77
 	RET
 
 // func matrixVectorBeforeNEON(c *matrixCall)
@@ -2915,7 +3112,7 @@ TEXT ·matrixVectorBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_68:
+group_80:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2946,7 +3143,7 @@ group_68:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_69:
+row_81:
 	FMOVQ 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -2960,7 +3157,7 @@ row_69:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_69
+	BNE row_81
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2970,7 +3167,7 @@ row_69:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_68
+	BLT group_80
 	RET
 
 // func matrixVectorGroupBeforeNEON(c *matrixCall)
@@ -2978,7 +3175,7 @@ TEXT ·matrixVectorGroupBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_70:
+group_82:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3017,7 +3214,7 @@ group_70:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_71:
+row_83:
 	FMOVQ 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -3049,7 +3246,7 @@ row_71:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_71
+	BNE row_83
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -3065,7 +3262,7 @@ row_71:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_70
+	BLT group_82
 	RET
 
 // func matrixVectorRankOneBeforeNEON(c *matrixCall)
@@ -3078,7 +3275,7 @@ TEXT ·matrixVectorRankOneBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_72:
+first_84:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVQ 0(R8), F4
@@ -3086,9 +3283,9 @@ first_72:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_72
+	BLT first_84
 	MOVD ZR, R1
-token_73:
+token_85:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3122,9 +3319,9 @@ token_73:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_74
+	BLT last_86
 	MOVD R1, R2
-last_74:
+last_86:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -3133,7 +3330,7 @@ last_74:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_75:
+row_87:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -3154,7 +3351,7 @@ row_75:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_75
+	BLT row_87
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -3164,7 +3361,7 @@ row_75:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_73
+	BLT token_85
 	RET
 
 // func selectiveNEONPart(c *selectiveCall)
@@ -3174,7 +3371,7 @@ TEXT ·selectiveNEONPart(SB), NOSPLIT, $0-8
 	MOVD 56(R0), R2
 	FMOVS (R2), F7
 	MOVD ZR, R1
-token_76:
+token_88:
 	MOVD R1, R8
 	MOVD 96(R0), R6
 	MUL R6, R8
@@ -3208,7 +3405,7 @@ token_76:
 	MOVD 72(R0), R4
 	MOVD ZR, R3
 	PCALIGN $16
-last_80:
+row_91:
 	FMOVS (R9), F0
 	ADD R13, R9
 	WORD $0x6E24DC00 // FMUL V0.4S, V0.4S, V4.4S
@@ -3248,8 +3445,8 @@ last_80:
 	ADD R12, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT last_80
-done_79:
+	BLT row_91
+done_92:
 	MOVD R1, R8
 	MOVD 112(R0), R6
 	MUL R6, R8
@@ -3259,7 +3456,7 @@ done_79:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_76
+	BLT token_88
 	RET
 
 // func conv2NEONPart(c *convCall)
@@ -3280,7 +3477,7 @@ TEXT ·conv2NEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_81:
+token_93:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3300,7 +3497,7 @@ token_81:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_81
+	BLT token_93
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -3319,7 +3516,7 @@ TEXT ·convRow2NEONPart(SB), NOSPLIT, $0-8
 	MOVD 48(R0), R2
 	MOVD ZR, R3
 	PCALIGN $16
-loop_82:
+loop_94:
 	ADD R3, R2, R6
 	FMOVS (R6), F0
 	ADD R3, R8, R6
@@ -3337,7 +3534,7 @@ loop_82:
 	ADD $16, R3
 	MOVD 64(R0), R6
 	CMP R6, R3
-	BLT loop_82
+	BLT loop_94
 	RET
 
 // func conv2SiLUNEONPart(c *convCall)
@@ -3358,7 +3555,7 @@ TEXT ·conv2SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_83:
+token_95:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3422,7 +3619,7 @@ token_83:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_83
+	BLT token_95
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -3441,7 +3638,7 @@ TEXT ·convRow2SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 48(R0), R2
 	MOVD ZR, R3
 	PCALIGN $16
-loop_84:
+loop_96:
 	ADD R3, R2, R6
 	FMOVS (R6), F0
 	ADD R3, R8, R6
@@ -3503,7 +3700,7 @@ loop_84:
 	ADD $16, R3
 	MOVD 64(R0), R6
 	CMP R6, R3
-	BLT loop_84
+	BLT loop_96
 	RET
 
 // func conv3NEONPart(c *convCall)
@@ -3530,7 +3727,7 @@ TEXT ·conv3NEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_85:
+token_97:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3552,7 +3749,7 @@ token_85:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_85
+	BLT token_97
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -3575,7 +3772,7 @@ TEXT ·convRow3NEONPart(SB), NOSPLIT, $0-8
 	MOVD 48(R0), R2
 	MOVD ZR, R3
 	PCALIGN $16
-loop_86:
+loop_98:
 	ADD R3, R2, R6
 	FMOVS (R6), F0
 	ADD R3, R8, R6
@@ -3598,7 +3795,7 @@ loop_86:
 	ADD $16, R3
 	MOVD 64(R0), R6
 	CMP R6, R3
-	BLT loop_86
+	BLT loop_98
 	RET
 
 // func conv3SiLUNEONPart(c *convCall)
@@ -3625,7 +3822,7 @@ TEXT ·conv3SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_87:
+token_99:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3691,7 +3888,7 @@ token_87:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_87
+	BLT token_99
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -3714,7 +3911,7 @@ TEXT ·convRow3SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 48(R0), R2
 	MOVD ZR, R3
 	PCALIGN $16
-loop_88:
+loop_100:
 	ADD R3, R2, R6
 	FMOVS (R6), F0
 	ADD R3, R8, R6
@@ -3781,7 +3978,7 @@ loop_88:
 	ADD $16, R3
 	MOVD 64(R0), R6
 	CMP R6, R3
-	BLT loop_88
+	BLT loop_100
 	RET
 
 // func conv4NEONPart(c *convCall)
@@ -3814,7 +4011,7 @@ TEXT ·conv4NEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_89:
+token_101:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3838,7 +4035,7 @@ token_89:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_89
+	BLT token_101
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -3869,7 +4066,7 @@ TEXT ·convRow4NEONPart(SB), NOSPLIT, $0-8
 	MOVD 48(R0), R2
 	MOVD ZR, R3
 	PCALIGN $16
-loop_90:
+loop_102:
 	ADD R3, R2, R6
 	FMOVS (R6), F0
 	ADD R3, R8, R6
@@ -3897,7 +4094,7 @@ loop_90:
 	ADD $16, R3
 	MOVD 64(R0), R6
 	CMP R6, R3
-	BLT loop_90
+	BLT loop_102
 	RET
 
 // func conv4SiLUNEONPart(c *convCall)
@@ -3930,7 +4127,7 @@ TEXT ·conv4SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_91:
+token_103:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3998,7 +4195,7 @@ token_91:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_91
+	BLT token_103
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -4029,7 +4226,7 @@ TEXT ·convRow4SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 48(R0), R2
 	MOVD ZR, R3
 	PCALIGN $16
-loop_92:
+loop_104:
 	ADD R3, R2, R6
 	FMOVS (R6), F0
 	ADD R3, R8, R6
@@ -4101,7 +4298,7 @@ loop_92:
 	ADD $16, R3
 	MOVD 64(R0), R6
 	CMP R6, R3
-	BLT loop_92
+	BLT loop_104
 	RET
 
 // func wkv4NEONPart(c *wkv4Call)
@@ -4119,7 +4316,7 @@ TEXT ·wkv4NEONPart(SB), NOSPLIT, $0-8
 	MOVD 32(R0), R2
 	FMOVS (R2), F10
 	MOVD ZR, R1
-token_93:
+token_105:
 	MOVD R1, R8
 	MOVD 72(R0), R6
 	MUL R6, R8
@@ -4257,13 +4454,210 @@ token_93:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_93
+	BLT token_105
 	MOVD 0(R0), R2
 	FMOVS F6, (R2)
 	MOVD 8(R0), R2
 	FMOVS F7, (R2)
 	MOVD 16(R0), R2
 	FMOVS F8, (R2)
+	RET
+
+// func softmaxNEONPart(c *softmaxCall)
+TEXT ·softmaxNEONPart(SB), NOSPLIT, $0-8
+	MOVD c+0(FP), R0
+	MOVD $vecConsts<>(SB), R5
+	MOVD 32(R0), R2
+	VLD1R (R2), [V4.S4]
+	FMOVQ 0(R5), F31 // 1.442695
+	WORD $0x6E3FDC84 // FMUL V4.4S, V4.4S, V31.4S
+	MOVD 48(R0), R12
+	MOVD 0(R0), R8
+	MOVD 8(R0), R2
+	FMOVS (R2), F0
+	VMOV V0.B16, V1.B16
+	VMOV V0.B16, V2.B16
+	VMOV V0.B16, V3.B16
+	MOVD 40(R0), R4
+	MOVD ZR, R3
+	SUBS $3, R4
+	BLE one_107
+	PCALIGN $16
+rows_106:
+	FMOVS (R8), F5
+	WORD $0x4E25F400 // FMAX V0.4S, V0.4S, V5.4S
+	ADD R12, R8
+	FMOVS (R8), F5
+	WORD $0x4E25F421 // FMAX V1.4S, V1.4S, V5.4S
+	ADD R12, R8
+	FMOVS (R8), F5
+	WORD $0x4E25F442 // FMAX V2.4S, V2.4S, V5.4S
+	ADD R12, R8
+	FMOVS (R8), F5
+	WORD $0x4E25F463 // FMAX V3.4S, V3.4S, V5.4S
+	ADD R12, R8
+	ADD $4, R3
+	CMP R4, R3
+	BLT rows_106
+one_107:
+	MOVD 40(R0), R4
+	CMP R4, R3
+	BGE done_109
+row_108:
+	FMOVS (R8), F5
+	WORD $0x4E25F400 // FMAX V0.4S, V0.4S, V5.4S
+	ADD R12, R8
+	ADD $1, R3
+	CMP R4, R3
+	BLT row_108
+done_109:
+	WORD $0x4E21F400 // FMAX V0.4S, V0.4S, V1.4S
+	WORD $0x4E23F442 // FMAX V2.4S, V2.4S, V3.4S
+	WORD $0x4E22F405 // FMAX V5.4S, V0.4S, V2.4S
+	MOVD 8(R0), R2
+	FMOVS (R2), F0
+	MOVD 8(R0), R2
+	FMOVS F5, (R2)
+	FMOVQ 384(R5), F31 // -3e+38
+	WORD $0x4E25F7E5 // FMAX V5.4S, V31.4S, V5.4S
+	WORD $0x4EA5D400 // FSUB V0.4S, V0.4S, V5.4S
+	WORD $0x6E24DC00 // FMUL V0.4S, V0.4S, V4.4S
+	FMOVQ 16(R5), F31 // -127
+	WORD $0x4E20F7E0 // FMAX V0.4S, V31.4S, V0.4S
+	FMOVQ 32(R5), F31 // 128
+	WORD $0x4EA0F7E0 // FMIN V0.4S, V31.4S, V0.4S
+	FMOVQ 48(R5), F31 // 1.2583039e+07
+	WORD $0x4E3FD401 // FADD V1.4S, V0.4S, V31.4S
+	FMOVQ 48(R5), F31 // 1.2583039e+07
+	WORD $0x4EBFD422 // FSUB V2.4S, V1.4S, V31.4S
+	WORD $0x4EA2D400 // FSUB V0.4S, V0.4S, V2.4S
+	FMOVQ 64(R5), F2 // 0.00015353362
+	FMOVQ 80(R5), F31 // 0.0013398874
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 96(R5), F2 // 0.009618437
+	VFMLA V31.S4, V0.S4, V2.S4
+	FMOVQ 112(R5), F31 // 0.055503324
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 128(R5), F2 // 0.24022648
+	VFMLA V31.S4, V0.S4, V2.S4
+	FMOVQ 144(R5), F31 // 0.6931472
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 160(R5), F2 // 1
+	VFMLA V31.S4, V0.S4, V2.S4
+	VSHL $23, V1.S4, V1.S4
+	WORD $0x6E21DC42 // FMUL V2.4S, V2.4S, V1.4S
+	MOVD 24(R0), R2
+	FMOVS F2, (R2)
+	MOVD 16(R0), R2
+	FMOVS (R2), F6
+	WORD $0x6E22DCC6 // FMUL V6.4S, V6.4S, V2.4S
+	MOVD 0(R0), R8
+	MOVD 40(R0), R4
+	MOVD ZR, R3
+	PCALIGN $16
+row_112:
+	MOVD R8, R9
+	FMOVS (R9), F0
+	ADD R12, R9
+	WORD $0x4EA5D400 // FSUB V0.4S, V0.4S, V5.4S
+	WORD $0x6E24DC00 // FMUL V0.4S, V0.4S, V4.4S
+	FMOVQ 16(R5), F31 // -127
+	WORD $0x4E20F7E0 // FMAX V0.4S, V31.4S, V0.4S
+	FMOVQ 32(R5), F31 // 128
+	WORD $0x4EA0F7E0 // FMIN V0.4S, V31.4S, V0.4S
+	FMOVQ 48(R5), F31 // 1.2583039e+07
+	WORD $0x4E3FD401 // FADD V1.4S, V0.4S, V31.4S
+	FMOVQ 48(R5), F31 // 1.2583039e+07
+	WORD $0x4EBFD422 // FSUB V2.4S, V1.4S, V31.4S
+	WORD $0x4EA2D400 // FSUB V0.4S, V0.4S, V2.4S
+	FMOVQ 64(R5), F2 // 0.00015353362
+	FMOVQ 80(R5), F31 // 0.0013398874
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 96(R5), F2 // 0.009618437
+	VFMLA V31.S4, V0.S4, V2.S4
+	FMOVQ 112(R5), F31 // 0.055503324
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 128(R5), F2 // 0.24022648
+	VFMLA V31.S4, V0.S4, V2.S4
+	FMOVQ 144(R5), F31 // 0.6931472
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 160(R5), F2 // 1
+	VFMLA V31.S4, V0.S4, V2.S4
+	VSHL $23, V1.S4, V1.S4
+	WORD $0x6E21DC42 // FMUL V2.4S, V2.4S, V1.4S
+	FMOVS F2, (R8)
+	ADD R12, R8
+	WORD $0x4E22D4C6 // FADD V6.4S, V6.4S, V2.4S
+	ADD $1, R3
+	CMP R4, R3
+	BLT row_112
+done_113:
+	MOVD 16(R0), R2
+	FMOVS F6, (R2)
+	RET
+
+// func softmaxBackNEONPart(c *softmaxBackCall)
+TEXT ·softmaxBackNEONPart(SB), NOSPLIT, $0-8
+	MOVD c+0(FP), R0
+	MOVD $vecConsts<>(SB), R5
+	MOVD 32(R0), R2
+	VLD1R (R2), [V4.S4]
+	FMOVQ 0(R5), F31 // 1.442695
+	WORD $0x6E3FDC84 // FMUL V4.4S, V4.4S, V31.4S
+	MOVD 32(R0), R2
+	VLD1R (R2), [V7.S4]
+	MOVD 16(R0), R2
+	FMOVS (R2), F5
+	MOVD 24(R0), R2
+	FMOVS (R2), F6
+	MOVD 48(R0), R12
+	MOVD 0(R0), R8
+	MOVD 8(R0), R10
+	MOVD 40(R0), R4
+	MOVD ZR, R3
+	PCALIGN $16
+row_116:
+	MOVD R8, R9
+	FMOVS (R9), F0
+	ADD R12, R9
+	WORD $0x4EA5D400 // FSUB V0.4S, V0.4S, V5.4S
+	WORD $0x6E24DC00 // FMUL V0.4S, V0.4S, V4.4S
+	FMOVQ 16(R5), F31 // -127
+	WORD $0x4E20F7E0 // FMAX V0.4S, V31.4S, V0.4S
+	FMOVQ 32(R5), F31 // 128
+	WORD $0x4EA0F7E0 // FMIN V0.4S, V31.4S, V0.4S
+	FMOVQ 48(R5), F31 // 1.2583039e+07
+	WORD $0x4E3FD401 // FADD V1.4S, V0.4S, V31.4S
+	FMOVQ 48(R5), F31 // 1.2583039e+07
+	WORD $0x4EBFD422 // FSUB V2.4S, V1.4S, V31.4S
+	WORD $0x4EA2D400 // FSUB V0.4S, V0.4S, V2.4S
+	FMOVQ 64(R5), F2 // 0.00015353362
+	FMOVQ 80(R5), F31 // 0.0013398874
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 96(R5), F2 // 0.009618437
+	VFMLA V31.S4, V0.S4, V2.S4
+	FMOVQ 112(R5), F31 // 0.055503324
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 128(R5), F2 // 0.24022648
+	VFMLA V31.S4, V0.S4, V2.S4
+	FMOVQ 144(R5), F31 // 0.6931472
+	VFMLA V2.S4, V0.S4, V31.S4
+	FMOVQ 160(R5), F2 // 1
+	VFMLA V31.S4, V0.S4, V2.S4
+	VSHL $23, V1.S4, V1.S4
+	WORD $0x6E21DC42 // FMUL V2.4S, V2.4S, V1.4S
+	FMOVS F2, (R8)
+	FMOVS (R10), F0
+	WORD $0x4EA6D400 // FSUB V0.4S, V0.4S, V6.4S
+	WORD $0x6E27DC42 // FMUL V2.4S, V2.4S, V7.4S
+	WORD $0x6E22DC00 // FMUL V0.4S, V0.4S, V2.4S
+	FMOVS F0, (R10)
+	ADD R12, R8
+	ADD R12, R10
+	ADD $1, R3
+	CMP R4, R3
+	BLT row_116
+done_117:
 	RET
 
 // func complexNEONPart(c *complexCall)
@@ -4273,7 +4667,7 @@ TEXT ·complexNEONPart(SB), NOSPLIT, $0-8
 	MOVD 64(R0), R2
 	FMOVS (R2), F2
 	MOVD ZR, R1
-token_94:
+token_118:
 	MOVD R1, R8
 	MOVD 112(R0), R6
 	MUL R6, R8
@@ -4284,8 +4678,8 @@ token_94:
 	MOVD 96(R0), R4
 	MOVD ZR, R3
 	CMP $0, R4
-	BEQ done_96
-mode_95:
+	BEQ done_120
+mode_119:
 	MOVD 0(R0), R2
 	ADD R3, R2, R6
 	FMOVS (R6), F3
@@ -4327,8 +4721,8 @@ mode_95:
 	MOVD 104(R0), R6
 	ADD R6, R3
 	SUBS $1, R4
-	BNE mode_95
-done_96:
+	BNE mode_119
+done_120:
 	WORD $0x4E21D421 // FADD V1.4S, V1.4S, V1.4S
 	VFMLA V0.S4, V2.S4, V1.S4
 	MOVD R1, R8
@@ -4340,7 +4734,7 @@ done_96:
 	ADD $1, R1
 	MOVD 88(R0), R6
 	CMP R6, R1
-	BLT token_94
+	BLT token_118
 	RET
 
 // func diagonalNEONPart(c *diagonalCall)
@@ -4350,7 +4744,7 @@ TEXT ·diagonalNEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F0
 	MOVD ZR, R1
-token_97:
+token_121:
 	MOVD R1, R8
 	MOVD 40(R0), R6
 	MUL R6, R8
@@ -4375,7 +4769,7 @@ token_97:
 	ADD $1, R1
 	MOVD 32(R0), R6
 	CMP R6, R1
-	BLT token_97
+	BLT token_121
 	MOVD 24(R0), R2
 	FMOVS F0, (R2)
 	RET
@@ -4385,7 +4779,7 @@ TEXT ·matrixNoneNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_98:
+group_122:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -4409,7 +4803,7 @@ group_98:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_99:
+row_123:
 	FMOVS 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -4420,11 +4814,11 @@ row_99:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_99
+	BNE row_123
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_98
+	BLT group_122
 	RET
 
 // func matrixGroupNoneNEONPart(c *matrixCall)
@@ -4432,7 +4826,7 @@ TEXT ·matrixGroupNoneNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_100:
+group_124:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -4462,7 +4856,7 @@ group_100:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_101:
+row_125:
 	FMOVS 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -4485,11 +4879,11 @@ row_101:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_101
+	BNE row_125
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_100
+	BLT group_124
 	RET
 
 // func matrixRankOneNoneNEONPart(c *matrixCall)
@@ -4502,7 +4896,7 @@ TEXT ·matrixRankOneNoneNEONPart(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_102:
+first_126:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVS 0(R8), F4
@@ -4510,9 +4904,9 @@ first_102:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_102
+	BLT first_126
 	MOVD ZR, R1
-token_103:
+token_127:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -4540,9 +4934,9 @@ token_103:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_104
+	BLT last_128
 	MOVD R1, R2
-last_104:
+last_128:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -4551,7 +4945,7 @@ last_104:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_105:
+row_129:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -4569,11 +4963,11 @@ row_105:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_105
+	BLT row_129
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_103
+	BLT token_127
 	RET
 
 // func matrixAfterNEONPart(c *matrixCall)
@@ -4581,7 +4975,7 @@ TEXT ·matrixAfterNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_106:
+group_130:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -4612,7 +5006,7 @@ group_106:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_107:
+row_131:
 	FMOVS 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -4626,7 +5020,7 @@ row_107:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_107
+	BNE row_131
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -4636,7 +5030,7 @@ row_107:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_106
+	BLT group_130
 	RET
 
 // func matrixGroupAfterNEONPart(c *matrixCall)
@@ -4644,7 +5038,7 @@ TEXT ·matrixGroupAfterNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_108:
+group_132:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -4683,7 +5077,7 @@ group_108:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_109:
+row_133:
 	FMOVS 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -4715,7 +5109,7 @@ row_109:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_109
+	BNE row_133
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -4731,7 +5125,7 @@ row_109:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_108
+	BLT group_132
 	RET
 
 // func matrixRankOneAfterNEONPart(c *matrixCall)
@@ -4744,7 +5138,7 @@ TEXT ·matrixRankOneAfterNEONPart(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_110:
+first_134:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVS 0(R8), F4
@@ -4752,9 +5146,9 @@ first_110:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_110
+	BLT first_134
 	MOVD ZR, R1
-token_111:
+token_135:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -4788,9 +5182,9 @@ token_111:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_112
+	BLT last_136
 	MOVD R1, R2
-last_112:
+last_136:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -4799,7 +5193,7 @@ last_112:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_113:
+row_137:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -4820,7 +5214,7 @@ row_113:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_113
+	BLT row_137
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -4830,7 +5224,7 @@ row_113:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_111
+	BLT token_135
 	RET
 
 // func matrixBeforeNEONPart(c *matrixCall)
@@ -4838,7 +5232,7 @@ TEXT ·matrixBeforeNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_114:
+group_138:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -4869,7 +5263,7 @@ group_114:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_115:
+row_139:
 	FMOVS 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -4883,7 +5277,7 @@ row_115:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_115
+	BNE row_139
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -4893,7 +5287,7 @@ row_115:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_114
+	BLT group_138
 	RET
 
 // func matrixGroupBeforeNEONPart(c *matrixCall)
@@ -4901,7 +5295,7 @@ TEXT ·matrixGroupBeforeNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_116:
+group_140:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -4940,7 +5334,7 @@ group_116:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_117:
+row_141:
 	FMOVS 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -4972,7 +5366,7 @@ row_117:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_117
+	BNE row_141
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -4988,7 +5382,7 @@ row_117:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_116
+	BLT group_140
 	RET
 
 // func matrixRankOneBeforeNEONPart(c *matrixCall)
@@ -5001,7 +5395,7 @@ TEXT ·matrixRankOneBeforeNEONPart(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_118:
+first_142:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVS 0(R8), F4
@@ -5009,9 +5403,9 @@ first_118:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_118
+	BLT first_142
 	MOVD ZR, R1
-token_119:
+token_143:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -5045,9 +5439,9 @@ token_119:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_120
+	BLT last_144
 	MOVD R1, R2
-last_120:
+last_144:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -5056,7 +5450,7 @@ last_120:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_121:
+row_145:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -5077,7 +5471,7 @@ row_121:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_121
+	BLT row_145
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -5087,7 +5481,7 @@ row_121:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_119
+	BLT token_143
 	RET
 DATA vecConsts<>+0(SB)/4, $0x3fb8aa3b // 1.442695
 DATA vecConsts<>+4(SB)/4, $0x3fb8aa3b // 1.442695
@@ -5185,4 +5579,8 @@ DATA vecConsts<>+368(SB)/4, $0x00000000 // 0
 DATA vecConsts<>+372(SB)/4, $0x00000000 // 0
 DATA vecConsts<>+376(SB)/4, $0x00000000 // 0
 DATA vecConsts<>+380(SB)/4, $0x00000000 // 0
-GLOBL vecConsts<>(SB), RODATA|NOPTR, $384
+DATA vecConsts<>+384(SB)/4, $0xff61b1e6 // -3e+38
+DATA vecConsts<>+388(SB)/4, $0xff61b1e6 // -3e+38
+DATA vecConsts<>+392(SB)/4, $0xff61b1e6 // -3e+38
+DATA vecConsts<>+396(SB)/4, $0xff61b1e6 // -3e+38
+GLOBL vecConsts<>(SB), RODATA|NOPTR, $400

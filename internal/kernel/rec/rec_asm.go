@@ -48,6 +48,16 @@ type complexCall struct {
 	stride, xs, ys, lanes                           int
 }
 
+type softmaxCall struct {
+	s, max, sum, factor, scale *float32
+	T, stride, lanes           int
+}
+
+type softmaxBackCall struct {
+	s, d, lse, delta, scale *float32
+	T, stride, lanes        int
+}
+
 type diagonalCall struct {
 	a, b, h, state    *float32
 	T                 int
@@ -321,6 +331,34 @@ func wkv4(a *WKV4Args) {
 		c.aa, c.bb, c.pp, c.w, c.u = &a.AA[i], &a.BB[i], &a.PP[i], &a.W[i], &a.U[i]
 		c.k, c.v, c.o = &a.K[i], &a.V[i], &a.O[i]
 		wkv4Asm(&c, part)
+	}
+}
+
+func softmax(a *SoftmaxArgs) {
+	if !useAsm {
+		softmaxGeneric(a)
+		return
+	}
+	c := softmaxCall{scale: &a.Scale, T: a.T, stride: 4 * a.Stride}
+	for i := 0; i < a.C; i += c.lanes {
+		n, part := channels(a.C - i)
+		c.lanes = n
+		c.s, c.max, c.sum, c.factor = &a.S[i], &a.Max[i], &a.Sum[i], &a.Factor[i]
+		softmaxAsm(&c, part)
+	}
+}
+
+func softmaxBack(g *SoftmaxGrads) {
+	if !useAsm {
+		softmaxBackGeneric(g)
+		return
+	}
+	c := softmaxBackCall{scale: &g.Scale, T: g.T, stride: 4 * g.Stride}
+	for i := 0; i < g.C; i += c.lanes {
+		n, part := channels(g.C - i)
+		c.lanes = n
+		c.s, c.d, c.lse, c.delta = &g.S[i], &g.D[i], &g.LSE[i], &g.Delta[i]
+		softmaxBackAsm(&c, part)
 	}
 }
 

@@ -543,3 +543,27 @@ func convRowAVX2Part(c *convRowCall, width int, silu bool) {
 		convRow4AVX2Part(c)
 	}
 }
+
+//go:noescape
+func softmaxAVX512(c *softmaxCall)
+
+//go:noescape
+func softmaxAVX2(c *softmaxCall)
+
+//go:noescape
+func softmaxAVX512Part(c *softmaxCall)
+
+//go:noescape
+func softmaxAVX2Part(c *softmaxCall)
+
+//go:noescape
+func softmaxBackAVX512(c *softmaxBackCall)
+
+//go:noescape
+func softmaxBackAVX2(c *softmaxBackCall)
+
+//go:noescape
+func softmaxBackAVX512Part(c *softmaxBackCall)
+
+//go:noescape
+func softmaxBackAVX2Part(c *softmaxBackCall)

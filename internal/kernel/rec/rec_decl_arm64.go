@@ -323,3 +323,15 @@ func convRowNEONPart(c *convRowCall, width int, silu bool) {
 		convRow4NEONPart(c)
 	}
 }
+
+//go:noescape
+func softmaxNEON(c *softmaxCall)
+
+//go:noescape
+func softmaxNEONPart(c *softmaxCall)
+
+//go:noescape
+func softmaxBackNEON(c *softmaxBackCall)
+
+//go:noescape
+func softmaxBackNEONPart(c *softmaxBackCall)

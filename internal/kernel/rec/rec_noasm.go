@@ -19,3 +19,7 @@ func complexDiagonal(a *ComplexArgs) { complexGeneric(a) }
 func wkv4(a *WKV4Args) { wkv4Generic(a) }
 
 func conv(a *ConvArgs) { convGeneric(a) }
+
+func softmax(a *SoftmaxArgs) { softmaxGeneric(a) }
+
+func softmaxBack(g *SoftmaxGrads) { softmaxBackGeneric(g) }
