@@ -18,8 +18,8 @@
 // Every element of C is, for any position, tile or number of workers, the same
 // expression: within each block of kc terms a sum in the order
 // of k that starts at zero, the blocks added to C in order. Thin products
-// take a path of dot products instead, whose order depends on k alone, and tiles have an order of theirs; which path
-// is taken depends on the shape alone.
+// take a path of dot products instead, or of sums of B's rows, whose order depends on k alone, and tiles have an
+// order of theirs; which path is taken depends on the shape alone.
 package gemm
 
 import (
@@ -293,6 +293,11 @@ func (p *product) run(workers int) {
 		defer pool.Put(s)
 		p.float = !ok
 	}
+	if p.path() == pathRow {
+		p.oneRow(workers, 0, p.n)
+		p.finish(0, 1, 0, p.n)
+		return
+	}
 	pieces, byRow := p.split(workers, 1)
 	if pieces == 1 {
 		p.part(0, p.m, 0, p.n)
@@ -325,6 +330,8 @@ func (p *product) part(i0, i1, j0, j1 int) {
 		p.dotB(i0, i1, j0, j1)
 	case path == pathDotA:
 		p.dotA(i0, i1, j0, j1)
+	case path == pathRow:
+		p.oneRow(1, j0, j1)
 	case path == pathPanels:
 		p.panelDots(i0, i1, j0, j1)
 	case path == pathTiles:
@@ -343,6 +350,7 @@ const (
 	pathBlocks path = iota
 	pathDotB        // few rows against the rows of a transposed B
 	pathDotA        // few columns: the rows of A against them
+	pathRow         // one row against a B that is not transposed
 	pathTiles       // the processor's tile instructions
 	pathPanels      // sums of integers
 )
@@ -365,6 +373,8 @@ func (p *product) path() path {
 		return pathDotB
 	case p.n <= thinN && p.acs == 1 && p.form <= formCols && p.k >= thinK+thinRate*(p.n-1) && p.m > p.n:
 		return pathDotA
+	case p.isRow():
+		return pathRow
 	case p.canTile():
 		return pathTiles
 	}
