@@ -115,7 +115,7 @@ func (m *complexDiagonal) backward(workers int, y, x, A, B, Cm, D, re0, re1, im0
 		g := rec.ComplexGrads{Y: dy[row:], SRe: gre[st:], SIm: gim[st:],
 			ARe: dA[o:], AIm: dA[o+n:], BRe: dB[o:], BIm: dB[o+n:], CRe: dC[o:], CIm: dC[o+n:],
 			D: dD[b*m.C+lo:], X: from(dx, row), Stride: m.C, YStride: m.C, XStride: m.C,
-			Scratch: make([]float32, rec.ComplexScratch(m.T, m.N))}
+			Scratch: make([]float32, rec.ComplexScratch(m.T))}
 		rec.ComplexBackward(&a, &g)
 	})
 	sumBatch(gradOf(A), dA)

@@ -1081,6 +1081,111 @@ func (g *recGen) complex() {
 	g.close()
 }
 
+var complexBackFields = []string{"m", "re", "im", "x", "dy", "dx", "T"}
+
+// complexMode loads rows of 64 bytes of a mode's numbers, the first of them the given one.
+func (g *recGen) complexMode(row int, regs ...int) {
+	g.op("MOVQ", g.f("m"), "DX")
+	for i, r := range regs {
+		g.load(fmt.Sprintf("%d(DX)", 64*(row+i)), r)
+	}
+}
+
+// complexKeep prints one mode's recurrence over rows of 16 channels, of which this takes a
+// vector: it keeps the states, from the one before on, and adds up the gradient of C.
+func (g *recGen) complexKeep() {
+	g.open("complexKeep", "complexBackCall", complexBackFields...)
+	const ar, ai, br, bi, sr, si, dcr, dci, x, d, nr, ni = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+	g.complexMode(0, ar, ai, br, bi)
+	for i, f := range []string{"x", "dy", "re", "im"} {
+		g.op("MOVQ", g.f(f), []string{"R8", "R9", "R10", "R11"}[i])
+	}
+	g.load("(R10)", sr)
+	g.load("(R11)", si)
+	g.zero(dcr)
+	g.zero(dci)
+	g.tokens(func() {
+		g.load("(R8)", x)
+		g.load("(R9)", d)
+		g.r3("VMULPS", x, br, nr)
+		g.r3("VMULPS", x, bi, ni)
+		g.r3("VFMADD231PS", sr, ar, nr)
+		g.r3("VFMADD231PS", si, ar, ni)
+		g.r3("VFNMADD231PS", si, ai, nr)
+		g.r3("VFMADD231PS", sr, ai, ni)
+		g.r3("VADDPS", d, d, d)
+		g.r3("VFMADD231PS", nr, d, dcr)
+		g.r3("VFNMADD231PS", ni, d, dci)
+		g.move(nr, sr)
+		g.move(ni, si)
+		for _, r := range []string{"R8", "R9", "R10", "R11"} {
+			g.op("ADDQ", "$64", r)
+		}
+		g.store(sr, "(R10)")
+		g.store(si, "(R11)")
+	})
+	g.op("MOVQ", g.f("m"), "DX")
+	g.store(dcr, fmt.Sprintf("%d(DX)", 64*12))
+	g.store(dci, fmt.Sprintf("%d(DX)", 64*13))
+	g.close()
+}
+
+// complexBack prints the way back over what complexKeep kept, with the gradient of the state in
+// gr and gi. Registers 12 to 14 are scratch.
+func (g *recGen) complexBack() {
+	g.open("complexBack", "complexBackCall", complexBackFields...)
+	const ar, ai, br, bi, cr, ci, gr, gi, dar, dai, dbr, dbi = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+	const d, x, sr, si, dx, tr, ti = 12, 13, 12, 13, 14, 12, 13
+	g.complexMode(0, ar, ai, br, bi, cr, ci, gr, gi)
+	for _, r := range []int{dar, dai, dbr, dbi} {
+		g.zero(r)
+	}
+	g.op("MOVQ", g.f("T"), "SI")
+	g.op("MOVQ", "SI", "CX")
+	g.op("SHLQ", "$6", "CX")
+	regs := []string{"R8", "R9", "R10", "R11", "R12"}
+	for i, f := range []string{"x", "dy", "re", "im", "dx"} {
+		g.op("MOVQ", g.f(f), regs[i])
+		g.op("ADDQ", "CX", regs[i])
+	}
+	token := g.label("token")
+	g.align()
+	g.p("%s:", token)
+	for _, r := range regs {
+		g.op("ADDQ", "$-64", r)
+	}
+	g.load("(R9)", d)
+	g.load("(R8)", x)
+	g.r3("VADDPS", d, d, d)
+	g.r3("VFMADD231PS", cr, d, gr) // G = g + 2 dy conj(C)
+	g.r3("VFNMADD231PS", ci, d, gi)
+	g.r3("VFMADD231PS", x, gr, dbr)
+	g.r3("VFMADD231PS", x, gi, dbi)
+	g.load("(R10)", sr)
+	g.load("(R11)", si)
+	g.r3("VFMADD231PS", sr, gr, dar)
+	g.r3("VFMADD231PS", sr, gi, dai)
+	g.r3("VFMADD231PS", si, gi, dar)
+	g.r3("VFNMADD231PS", si, gr, dai)
+	g.load("(R12)", dx)
+	g.r3("VFMADD231PS", br, gr, dx)
+	g.r3("VFMADD231PS", bi, gi, dx)
+	g.store(dx, "(R12)")
+	g.r3("VMULPS", ar, gr, tr)
+	g.r3("VMULPS", ar, gi, ti)
+	g.r3("VFMADD231PS", ai, gi, tr)
+	g.r3("VFNMADD231PS", ai, gr, ti)
+	g.move(tr, gr)
+	g.move(ti, gi)
+	g.op("DECQ", "SI")
+	g.op("JNE", token)
+	g.op("MOVQ", g.f("m"), "DX")
+	for i, r := range []int{gr, gi, dar, dai, dbr, dbi} {
+		g.store(r, fmt.Sprintf("%d(DX)", 64*(6+i)))
+	}
+	g.close()
+}
+
 // diagonal prints h = a·h + b of one vector of channels.
 func (g *recGen) diagonal() {
 	g.open("diagonal", "diagonalCall", "a", "b", "h", "state", "T", "as", "bs", "hs", "lanes")
@@ -1139,6 +1244,8 @@ func (g *recGen) channels() {
 	if !g.part {
 		g.selectiveKeep()
 		g.selectiveBack()
+		g.complexKeep()
+		g.complexBack()
 	}
 	for w := 2; w <= 4; w++ {
 		for _, silu := range []bool{false, true} {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/subquad/subquad/hw"
 )
 
 // channelCounts are whole vectors of every level, parts of them, and both.
@@ -165,6 +167,44 @@ func TestDecay(t *testing.T) {
 }
 
 // The way back against the portable one, which scan's tests compare with differences.
+func TestComplexBackward(t *testing.T) {
+	eachChannels(t, func(t *testing.T, r source, T, C int) {
+		for _, N := range []int{1, 6} {
+			var in [8]rows // SRe, SIm, ARe, AIm, BRe, BIm, CRe, CIm
+			in[0] = newRows(r, N, C, r.between(-0.7, 0.7))
+			for i := 1; i < len(in); i++ {
+				in[i] = in[0].clone()
+				for n := range N {
+					copy(in[i].s[n*in[i].stride:][:C], r.uniform(C, -0.7, 0.7))
+				}
+			}
+			x, dy := newRows(r, T, C, r.normals), newRows(r, T, C, r.normals)
+			a := ComplexArgs{T: T, C: C, N: N, SRe: in[0].s, SIm: in[1].s, ARe: in[2].s, AIm: in[3].s, BRe: in[4].s, BIm: in[5].s, CRe: in[6].s, CIm: in[7].s,
+				D: r.normal(C, 1), X: x.s, Stride: in[0].stride, XStride: x.stride}
+			dx, d := newRows(r, T, C, r.normals), newRows(r, 1, C, r.normals)
+			run := func() (out []rows) {
+				for _, m := range append(in[:], dx, d) {
+					out = append(out, m.clone())
+				}
+				ComplexBackward(&a, &ComplexGrads{Y: dy.s, SRe: out[0].s, SIm: out[1].s, ARe: out[2].s, AIm: out[3].s, BRe: out[4].s, BIm: out[5].s, CRe: out[6].s, CIm: out[7].s,
+					X: out[8].s, D: out[9].s, Stride: in[0].stride, YStride: dy.stride, XStride: dx.stride, Scratch: r.normal(ComplexScratch(T), 1)})
+				return out
+			}
+			got := run()
+			level := hw.Current()
+			hw.Set(hw.Portable)
+			want := run()
+			hw.Set(level)
+			var all, wants []float32 // one number alone may have cancelled
+			for i := range got {
+				all, wants = append(all, got[i].gather()...), append(wants, want[i].gather()...)
+				got[i].guard(t, "a gradient")
+			}
+			near(t, "gradients of complex modes", all, wide(wants), 2e-6)
+		}
+	})
+}
+
 func TestSelectiveBackward(t *testing.T) {
 	eachChannels(t, func(t *testing.T, r source, T, E int) {
 		for _, N := range []int{1, 5, 16} {

@@ -1,5 +1,7 @@
 package rec
 
+import "github.com/subquad/subquad/internal/kernel/vec"
+
 // ComplexArgs describes the step form of diagonal state spaces with complex modes (S4D,
 // state-spaces/s4, models/s4/s4d.py), N modes in each of C channels, conjugates implied:
 //
@@ -53,14 +55,19 @@ type ComplexGrads struct {
 	Stride           int // of [N][C]; 0 means C
 	YStride, XStride int
 
-	Scratch []float32 // at least ComplexScratch(T, N)
+	Scratch []float32 // at least ComplexScratch(T)
 }
 
-// complexLanes is the number of channels ComplexBackward takes at a time.
-const complexLanes = 16
+// complexLanes is the number of channels ComplexBackward takes at a time, complexMode the
+// number of a mode's rows: A, B, C, G and the gradients of A, B and C.
+const (
+	complexLanes = 16
+	complexMode  = 14
+)
 
-// ComplexScratch is the number of floats ComplexBackward needs.
-func ComplexScratch(T, N int) int { return 2 * (T + 1) * complexLanes }
+// ComplexScratch is the number of floats ComplexBackward needs: five rows a token, two for
+// the first state and those of a mode.
+func ComplexScratch(T int) int { return (5*T + 2 + complexMode + 1) * complexLanes }
 
 // ComplexBackward adds the gradients of Complex(a). SRe and SIm of a are the state before the T
 // tokens and are not changed; a.Y is not used.
@@ -78,19 +85,28 @@ func ComplexBackward(a *ComplexArgs, g *ComplexGrads) {
 	}
 	checkOpt("gradient of D", g.D, 1, 0, a.C)
 	checkOpt("gradient of X", g.X, a.T, g.XStride, a.C)
-	if len(g.Scratch) < ComplexScratch(a.T, a.N) {
+	if len(g.Scratch) < ComplexScratch(a.T) {
 		panic("rec: Scratch is too short")
 	}
 	for c := 0; c < a.C; c += complexLanes {
 		complexBack(a, g, c, min(complexLanes, a.C-c))
 	}
+	for t := range a.T {
+		dy := g.Y[t*g.YStride:][:a.C]
+		if g.D != nil {
+			vec.MulAdd(g.D[:a.C], dy, a.X[t*a.XStride:])
+		}
+		if g.X != nil && a.D != nil {
+			vec.MulAdd(g.X[t*g.XStride:][:a.C], dy, a.D)
+		}
+	}
 }
 
-// complexBack takes w channels from c, one mode at a time: forward, keeping the states, then
+// complexBackGeneric takes w channels from c, one mode at a time: forward, keeping the states, then
 // back with G the gradient of the state after the token (for y = 2 Re(Cs), G += 2 dy conj(C)):
 //
 //	dC += 2 dy conj(s'), dB += G x, dA += G conj(s), dx += Re(conj(B) G), G = conj(A) G
-func complexBack(a *ComplexArgs, g *ComplexGrads, c, w int) {
+func complexBackGeneric(a *ComplexArgs, g *ComplexGrads, c, w int) {
 	const L = complexLanes
 	ld, ldg := or(a.Stride, a.C), or(g.Stride, a.C)
 	re, im := g.Scratch[:(a.T+1)*L], g.Scratch[(a.T+1)*L:]
@@ -140,17 +156,6 @@ func complexBack(a *ComplexArgs, g *ComplexGrads, c, w int) {
 		if g.CRe != nil {
 			axpy(g.CRe[j:][:w], 1, dcr[:])
 			axpy(g.CIm[j:][:w], 1, dci[:])
-		}
-	}
-	for t := range a.T {
-		x, dy := a.X[t*a.XStride+c:][:w], g.Y[t*g.YStride+c:][:w]
-		for l := range x {
-			if g.D != nil {
-				g.D[c+l] += dy[l] * x[l]
-			}
-			if g.X != nil && a.D != nil {
-				g.X[t*g.XStride+c+l] += a.D[c+l] * dy[l]
-			}
 		}
 	}
 }

@@ -139,6 +139,22 @@ func selectiveBackAsm(c *selectiveBackCall) {
 	}
 }
 
+func complexKeepAsm(c *complexBackCall) {
+	if useAVX512 {
+		complexKeepAVX512(c)
+	} else {
+		complexKeepAVX2(c)
+	}
+}
+
+func complexBackAsm(c *complexBackCall) {
+	if useAVX512 {
+		complexBackAVX512(c)
+	} else {
+		complexBackAVX2(c)
+	}
+}
+
 func matrixAsm(c *matrixCall, form, read int) {
 	wide := c.lanes > width()
 	switch {

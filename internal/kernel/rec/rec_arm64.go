@@ -87,6 +87,10 @@ func selectiveKeepAsm(c *selectiveBackCall) { selectiveKeepNEON(c) }
 
 func selectiveBackAsm(c *selectiveBackCall) { selectiveBackNEON(c) }
 
+func complexKeepAsm(c *complexBackCall) { complexKeepNEON(c) }
+
+func complexBackAsm(c *complexBackCall) { complexBackNEON(c) }
+
 func matrixAsm(c *matrixCall, form, read int) {
 	switch c.lanes {
 	case 16:

@@ -319,6 +319,59 @@ func complexDiagonal(a *ComplexArgs) {
 	}
 }
 
+type complexBackCall struct {
+	m, re, im, x, dy, dx *float32
+	T                    int
+}
+
+// complexBack is complexBackGeneric on rows of 16 channels side by side, missing ones zero.
+func complexBack(a *ComplexArgs, g *ComplexGrads, c, w int) {
+	if !useAsm || a.T == 0 {
+		complexBackGeneric(a, g, c, w)
+		return
+	}
+	const L = complexLanes
+	rest := aligned(g.Scratch)
+	take := func(n int) []float32 { s := rest[:n*L]; rest = rest[n*L:]; return s }
+	x, dy, dx, re, im, m := take(a.T), take(a.T), take(a.T), take(a.T+1), take(a.T+1), take(complexMode)
+	clear(dx)
+	if w < L {
+		for _, s := range [...][]float32{x, dy, re[:L], im[:L], m} {
+			clear(s)
+		}
+	}
+	copyRows(x, L, a.X[c:], a.XStride, a.T, w)
+	copyRows(dy, L, g.Y[c:], g.YStride, a.T, w)
+	ld, ldg := or(a.Stride, a.C), or(g.Stride, a.C)
+	for n := range a.N {
+		i, j := n*ld+c, n*ldg+c
+		for r, s := range [...][]float32{a.ARe, a.AIm, a.BRe, a.BIm, a.CRe, a.CIm} {
+			copy(m[r*L:][:w], s[i:])
+		}
+		copy(m[6*L:][:w], g.SRe[j:])
+		copy(m[7*L:][:w], g.SIm[j:])
+		copy(re[:w], a.SRe[i:])
+		copy(im[:w], a.SIm[i:])
+		for l := 0; l < L; l += width() {
+			call := complexBackCall{m: &m[l], re: &re[l], im: &im[l], x: &x[l], dy: &dy[l], dx: &dx[l], T: a.T}
+			complexKeepAsm(&call)
+			complexBackAsm(&call)
+		}
+		copy(g.SRe[j:][:w], m[6*L:])
+		copy(g.SIm[j:][:w], m[7*L:])
+		for r, s := range [...][]float32{g.ARe, g.AIm, g.BRe, g.BIm, g.CRe, g.CIm} {
+			if s != nil {
+				axpy(s[j:][:w], 1, m[(8+r)*L:])
+			}
+		}
+	}
+	if g.X != nil {
+		for t := range a.T {
+			axpy(g.X[t*g.XStride+c:][:w], 1, dx[t*L:])
+		}
+	}
+}
+
 func wkv4(a *WKV4Args) {
 	if !useAsm {
 		wkv4Generic(a)

@@ -567,3 +567,15 @@ func softmaxBackAVX512Part(c *softmaxBackCall)
 
 //go:noescape
 func softmaxBackAVX2Part(c *softmaxBackCall)
+
+//go:noescape
+func complexKeepAVX512(c *complexBackCall)
+
+//go:noescape
+func complexKeepAVX2(c *complexBackCall)
+
+//go:noescape
+func complexBackAVX512(c *complexBackCall)
+
+//go:noescape
+func complexBackAVX2(c *complexBackCall)

@@ -335,3 +335,9 @@ func softmaxBackNEON(c *softmaxBackCall)
 
 //go:noescape
 func softmaxBackNEONPart(c *softmaxBackCall)
+
+//go:noescape
+func complexKeepNEON(c *complexBackCall)
+
+//go:noescape
+func complexBackNEON(c *complexBackCall)

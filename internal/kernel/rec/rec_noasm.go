@@ -23,3 +23,5 @@ func conv(a *ConvArgs) { convGeneric(a) }
 func softmax(a *SoftmaxArgs) { softmaxGeneric(a) }
 
 func softmaxBack(g *SoftmaxGrads) { softmaxBackGeneric(g) }
+
+func complexBack(a *ComplexArgs, g *ComplexGrads, c, w int) { complexBackGeneric(a, g, c, w) }
