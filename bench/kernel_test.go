@@ -72,6 +72,9 @@ func BenchmarkMatMul(b *testing.B) {
 	for _, s := range []struct{ m, n, k int }{
 		{512, 3072, 768}, {1024, 1024, 1024}, {512, 768, 1536}, {64, 2048, 2048}, {8, 2048, 2048}, {512, 768, 48}, {64, 64, 64},
 	} {
+		if testing.Short() && s.m*s.n*s.k > 1<<26 {
+			continue
+		}
 		x, w, y := random(s.m*s.k, -1, 1), random(s.n*s.k, -1, 1), make([]float32, s.m*s.n)
 		flop := 2 * float64(s.m) * float64(s.n) * float64(s.k)
 		name := fmt.Sprintf("type=f32/shape=%dx%dx%d", s.m, s.n, s.k)
@@ -118,6 +121,9 @@ func BenchmarkMatMul(b *testing.B) {
 func BenchmarkMatVec(b *testing.B) {
 	for _, d := range []tensor.DType{tensor.F32, tensor.BF16, tensor.F16, tensor.Q8_0, tensor.Q4_0, tensor.Q4_K, tensor.Q6_K} {
 		for _, s := range []struct{ n, k int }{{768, 768}, {3072, 768}, {16384, 2048}} {
+			if testing.Short() && s.n > 768 {
+				continue
+			}
 			wide, x := tensor.From(random(s.n*s.k, -1, 1), s.n, s.k), random(s.k, -1, 1)
 			eachLevel(b, fmt.Sprintf("type=%s/shape=%dx%d", strings.ToLower(d.String()), s.n, s.k), func(b *testing.B) {
 				w := tensor.As(d, wide) // arranged for the level
@@ -217,7 +223,7 @@ func BenchmarkGatedDelta(b *testing.B) {
 // Causal softmax attention, 8 heads of 64, counted on half the square.
 func BenchmarkAttention(b *testing.B) {
 	const H, D = 8, 64
-	for _, T := range []int{1024, 4096} {
+	for _, T := range lengths(size(1024), 4096) {
 		q := random(T*H*D, -1, 1)
 		flop := 4 * float64(T) * float64(T) / 2 * H * D
 		eachLevel(b, fmt.Sprintf("n=%d/heads=%d/dim=%d", T, H, D), func(b *testing.B) {

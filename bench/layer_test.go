@@ -131,6 +131,14 @@ func lengths(n, last int) (list []int) {
 	return list
 }
 
+// size is n, but for short tests, which only see that benchmarks work.
+func size(n int) int {
+	if testing.Short() {
+		return min(n, 128)
+	}
+	return n
+}
+
 // A layer over whole sequences of growing length, one core: the time a token
 // is flat but for softmax attention's.
 func BenchmarkForward(b *testing.B) {
@@ -155,40 +163,41 @@ func BenchmarkTrain(b *testing.B) {
 
 // One token with state, after many others.
 func BenchmarkDecode(b *testing.B) {
-	each(b, 768, func(b *testing.B, k Kind, l nn.Layer, err error) {
-		for _, depth := range []int{1024, 16384} {
-			if testing.Short() && depth > 1024 {
-				continue
-			}
-			b.Run(fmt.Sprintf("d=768/depth=%d", depth), func(b *testing.B) { decode(b, k, l, err, 1, depth, 768) })
+	d := size(768)
+	each(b, d, func(b *testing.B, k Kind, l nn.Layer, err error) {
+		for _, depth := range lengths(size(1024), 16384) {
+			b.Run(fmt.Sprintf("d=%d/depth=%d", d, depth), func(b *testing.B) { decode(b, k, l, err, 1, depth, d) })
 		}
 	})
 }
 
 // The width of the residual stream.
 func BenchmarkWidth(b *testing.B) {
+	n := size(1024)
 	for _, d := range lengths(64, 1024) {
 		each(b, d, func(b *testing.B, _ Kind, l nn.Layer, err error) {
-			b.Run(fmt.Sprintf("d=%d/n=1024", d), func(b *testing.B) { pass{1, 1024, d, 1, false}.run(b, l, err) })
+			b.Run(fmt.Sprintf("d=%d/n=%d", d, n), func(b *testing.B) { pass{1, n, d, 1, false}.run(b, l, err) })
 		})
 	}
 }
 
 // Many sequences at once: whole ones, and single tokens, which then read the weights only once for all.
 func BenchmarkBatch(b *testing.B) {
-	each(b, 256, func(b *testing.B, k Kind, l nn.Layer, err error) {
+	d := size(256)
+	each(b, d, func(b *testing.B, k Kind, l nn.Layer, err error) {
 		for _, n := range []int{1, 8} {
-			b.Run(fmt.Sprintf("d=256/n=256/batch=%d/pass=forward", n), func(b *testing.B) { pass{n, 256, 256, 1, false}.run(b, l, err) })
-			b.Run(fmt.Sprintf("d=256/depth=256/batch=%d/pass=decode", n), func(b *testing.B) { decode(b, k, l, err, n, 256, 256) })
+			b.Run(fmt.Sprintf("d=%d/n=%d/batch=%d/pass=forward", d, d, n), func(b *testing.B) { pass{n, d, d, 1, false}.run(b, l, err) })
+			b.Run(fmt.Sprintf("d=%d/depth=%d/batch=%d/pass=decode", d, d, n), func(b *testing.B) { decode(b, k, l, err, n, d, d) })
 		}
 	})
 }
 
 // Cores: one, two, four, … and all.
 func BenchmarkThreads(b *testing.B) {
+	tokens := size(4096)
 	each(b, 256, func(b *testing.B, _ Kind, l nn.Layer, err error) {
 		for n, all := 1, runtime.GOMAXPROCS(0); n <= all; n = max(n+1, min(2*n, all)) {
-			b.Run(fmt.Sprintf("d=256/n=4096/threads=%d", n), func(b *testing.B) { pass{1, 4096, 256, n, false}.run(b, l, err) })
+			b.Run(fmt.Sprintf("d=256/n=%d/threads=%d", tokens, n), func(b *testing.B) { pass{1, tokens, 256, n, false}.run(b, l, err) })
 		}
 	})
 }
@@ -197,10 +206,7 @@ func BenchmarkThreads(b *testing.B) {
 func BenchmarkLevel(b *testing.B) {
 	was := hw.Current()
 	defer hw.Set(was)
-	n := 1024
-	if testing.Short() {
-		n = 128
-	}
+	n := size(1024)
 	each(b, 256, func(b *testing.B, _ Kind, l nn.Layer, err error) {
 		for _, level := range hw.Levels() {
 			b.Run(fmt.Sprintf("d=256/n=%d/hw=%s", n, level), func(b *testing.B) {
@@ -217,6 +223,7 @@ func BenchmarkLevel(b *testing.B) {
 // together, as each layer's configuration has it.
 func BenchmarkState(b *testing.B) {
 	const d = 256
+	length := size(2048)
 	for _, k := range []struct {
 		name  string
 		what  string // the field of the configuration
@@ -245,9 +252,9 @@ func BenchmarkState(b *testing.B) {
 		}},
 	} {
 		for _, n := range k.sizes {
-			b.Run(fmt.Sprintf("layer=%s/d=%d/n=2048/%s=%d", k.name, d, k.what, n), func(b *testing.B) {
+			b.Run(fmt.Sprintf("layer=%s/d=%d/n=%d/%s=%d", k.name, d, length, k.what, n), func(b *testing.B) {
 				l, err := k.make(n)
-				pass{1, 2048, d, 1, false}.run(b, l, err)
+				pass{1, length, d, 1, false}.run(b, l, err)
 			})
 		}
 	}
@@ -256,10 +263,7 @@ func BenchmarkState(b *testing.B) {
 // Every layer at one size of small language models, one core: a whole
 // sequence, the same with gradients, and a single token after it.
 func BenchmarkLayers(b *testing.B) {
-	width, n := 768, 2048
-	if testing.Short() {
-		width, n = 256, 128
-	}
+	width, n := size(768), size(2048)
 	each(b, width, func(b *testing.B, k Kind, l nn.Layer, err error) {
 		name := fmt.Sprintf("d=%d/n=%d/pass=", width, n)
 		b.Run(name+"forward", func(b *testing.B) { pass{1, n, width, 1, false}.run(b, l, err) })

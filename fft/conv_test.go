@@ -59,7 +59,11 @@ const convTolerance = 1e-6
 func TestKernelForms(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(10, 1))
-		for i := range 40 {
+		cases := 40
+		if testing.Short() {
+			cases = 10
+		}
+		for i := range cases {
 			B, T, C, L := 1+r.IntN(3), 1+r.IntN(300), 1+r.IntN(40), 1+r.IntN(300)
 			if i%3 == 0 {
 				T, L = 1+r.IntN(20), 1+r.IntN(20)
@@ -168,6 +172,9 @@ func TestPieces(t *testing.T) {
 func TestLongConv(t *testing.T) {
 	r := rand.New(rand.NewPCG(10, 3))
 	for _, d := range [][2]int{{5000, 5000}, {9000, 700}, {700, 9000}} {
+		if testing.Short() {
+			d[0], d[1] = d[0]/4, d[1]/4
+		}
 		c := newCase(r, 1, d[0], 2, d[1])
 		f, _ := NewKernel(c.k, c.L, c.C, c.T)
 		y := make([]float32, len(c.y))

@@ -9,18 +9,10 @@ import (
 	"testing"
 
 	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/hwtest"
 )
 
-func levels(t *testing.T, f func(t *testing.T)) {
-	best := hw.Current()
-	defer hw.Set(best)
-	for _, l := range hw.Levels() {
-		if err := hw.Set(l); err != nil {
-			t.Fatal(err)
-		}
-		t.Run(l.String(), f)
-	}
-}
+var levels = hwtest.Levels
 
 func noise(r *rand.Rand, n int) []float32 {
 	v := make([]float32, n)
@@ -91,12 +83,15 @@ func parts(z []complex128) (v []float64) {
 	return v
 }
 
-var testLengths = func() (n []int) {
+func testLengths() (n []int) {
+	if testing.Short() {
+		return []int{1, 2, 3, 4, 5, 7, 8, 15, 16, 17, 32, 37, 63, 64, 100, 243, 256, 509, 1024, 2048}
+	}
 	for i := 1; i <= 70; i++ {
 		n = append(n, i)
 	}
 	return append(n, 97, 100, 127, 128, 243, 256, 360, 509, 512, 625, 1000, 1009, 1024, 2039, 2048, 4096, 8192)
-}()
+}
 
 // tolerance bounds the error scaled by the largest output. The worst measured
 // over testLengths is 2.4e-7, at lengths that go through Bluestein.
@@ -106,7 +101,7 @@ func TestPlan(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 1))
 		worst, at := 0.0, 0
-		for _, n := range testLengths {
+		for _, n := range testLengths() {
 			p, err := NewPlan(n)
 			if err != nil {
 				t.Fatal(err)

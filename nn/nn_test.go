@@ -7,8 +7,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/gradcheck"
+	"github.com/subquad/subquad/internal/hwtest"
 	"github.com/subquad/subquad/nn"
 	"github.com/subquad/subquad/tensor"
 )
@@ -17,16 +17,7 @@ func noise(seed uint64, shape ...int) *tensor.Tensor {
 	return nn.Normal(rand.New(rand.NewPCG(seed, 1)), 1, shape...)
 }
 
-func eachLevel(t *testing.T, f func(t *testing.T)) {
-	was := hw.Current()
-	defer hw.Set(was)
-	for _, l := range hw.Levels() {
-		if err := hw.Set(l); err != nil {
-			t.Fatal(err)
-		}
-		t.Run(l.String(), f)
-	}
-}
+var eachLevel = hwtest.Levels
 
 // both compares f's fast form with its plain one, and its gradients with differences.
 func both(t *testing.T, name string, leaves []*tensor.Tensor, f gradcheck.Func) {

@@ -10,10 +10,19 @@ import (
 	"github.com/subquad/subquad/tensor"
 )
 
+// million are the tokens of the tests below and of a call; short tests have fewer of both.
+func million() (tokens, piece int) {
+	if testing.Short() {
+		return 40_000, 2000
+	}
+	return 1_000_000, 50_000
+}
+
 // A million tokens, fed in pieces: the state stays finite, and is that of the
 // recurrence in float64.
 func TestMillionTokens(t *testing.T) {
-	const T, piece, K, V = 1_000_000, 50_000, 2, 4
+	const K, V = 2, 4
+	T, piece := million()
 	for _, c := range []struct {
 		name  string
 		decay float64 // of a token; 1 keeps everything
@@ -78,7 +87,7 @@ func TestMillionTokens(t *testing.T) {
 // A million tokens of the other recurrences, with factors that keep almost
 // everything: states are those of float64, which rounds nothing to speak of.
 func TestMillionTokensOfOthers(t *testing.T) {
-	const T, piece = 1_000_000, 50_000
+	T, piece := million()
 	r := noise{rand.New(rand.NewPCG(8, 9))}
 	s := tensor.NewScope(tensor.Workers(1))
 	part := func(shape ...int) *tensor.Part {

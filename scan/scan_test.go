@@ -6,8 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/gradcheck"
+	"github.com/subquad/subquad/internal/hwtest"
 	"github.com/subquad/subquad/scan"
 	"github.com/subquad/subquad/tensor"
 )
@@ -30,14 +30,7 @@ func (r noise) uniform(lo, hi float64, shape ...int) *tensor.Tensor {
 	return t.Track()
 }
 
-func eachLevel(t *testing.T, f func(t *testing.T)) {
-	was := hw.Current()
-	defer hw.Set(was)
-	for _, l := range hw.Levels() {
-		hw.Set(l)
-		t.Run(l.String(), f)
-	}
-}
+var eachLevel = hwtest.Levels
 
 // variant is a kind of matrix-state recurrence.
 type variant struct {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/gradcheck"
 	"github.com/subquad/subquad/tensor"
 )
@@ -21,12 +20,7 @@ func TestLinear(t *testing.T) {
 		}
 		return x.Track()
 	}
-	was := hw.Current()
-	defer hw.Set(was)
-	for _, level := range hw.Levels() {
-		if err := hw.Set(level); err != nil {
-			t.Fatal(err)
-		}
+	eachLevel(t, func(t *testing.T) {
 		for _, size := range [][3]int{{1, 40, 64}, {9, 3, 64}, {70, 600, 64}, {300, 130, 96}} {
 			m, n, k := size[0], size[1], size[2]
 			x, w := noise(2, m, k), noise(n, k)
@@ -59,13 +53,13 @@ func TestLinear(t *testing.T) {
 						want = tensor.Add(want, o.Residual)
 					}
 					if got := tensor.Linear(x, v, o); !slices.Equal(got.Data(), want.Data()) {
-						t.Errorf("%v %v %v, options %+v: not the bits of the operators: off by %.2g", level, size, d, o,
+						t.Errorf("%v %v, options %+v: not the bits of the operators: off by %.2g", size, d, o,
 							gradcheck.Difference(got.Float64s(), want.Float64s()))
 					}
 				}
 			}
 		}
-	}
+	})
 	x, w, bias, gate, residual := noise(3, 4), noise(5, 4), noise(5), noise(3, 5), noise(3, 5)
 	gradcheck.Check(t, "Linear", []*tensor.Tensor{x, w, bias, gate, residual}, func(s *tensor.Scope) *tensor.Tensor {
 		in := func(t *tensor.Tensor) *tensor.Tensor { return tensor.Enter(s, t) }

@@ -10,8 +10,8 @@ import (
 
 	"gonum.org/v1/gonum/mat"
 
-	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/gradcheck"
+	"github.com/subquad/subquad/internal/hwtest"
 	"github.com/subquad/subquad/internal/race"
 	"github.com/subquad/subquad/tensor"
 )
@@ -28,16 +28,7 @@ func (r source) uniform(lo, hi float64, shape ...int) *tensor.Tensor {
 	return t.Track()
 }
 
-func eachLevel(t *testing.T, f func(t *testing.T)) {
-	was := hw.Current()
-	defer hw.Set(was)
-	for _, l := range hw.Levels() {
-		if err := hw.Set(l); err != nil {
-			t.Fatal(err)
-		}
-		t.Run(l.String(), f)
-	}
-}
+var eachLevel = hwtest.Levels
 
 // An opCase is an operator on leaves of given shapes with values from lo to hi.
 type opCase struct {

@@ -17,8 +17,15 @@ type Func func(s *tensor.Scope) *tensor.Tensor
 const (
 	valueTolerance = 1e-5
 	gradTolerance  = 1e-4
-	probes         = 40 // elements of a leaf whose gradient is checked
 )
+
+// probes is how many elements of a leaf have their gradient checked.
+func probes() int {
+	if testing.Short() {
+		return 8
+	}
+	return 40
+}
 
 // Forward compares f in float32 with f in a Float64 scope: the largest
 // difference over the largest value must be at most tol, by default 1e-5.
@@ -84,8 +91,9 @@ func Check(t testing.TB, name string, leaves []*tensor.Tensor, f Func, tol float
 	for k, l := range leaves {
 		grad, data := l.Grad().Float64s(), l.Data()
 		var got, want []float64
-		for n := range min(len(data), probes) {
-			i := n * len(data) / min(len(data), probes)
+		some := min(len(data), probes())
+		for n := range some {
+			i := n * len(data) / some
 			got, want = append(got, grad[i]), append(want, slope(data, i, loss))
 		}
 		// Relative to the largest of all, not only of those probed.

@@ -2,20 +2,19 @@
 //
 //	layertest.Run(t, "Mamba", func(seed uint64) nn.Layer { … }, 12)
 //
-// runs them all at every instruction level of the machine, or at the one that SUBQUAD_HW names.
+// runs them all at the instruction levels that hwtest.Layers says.
 package layertest
 
 import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/gradcheck"
+	"github.com/subquad/subquad/internal/hwtest"
 	"github.com/subquad/subquad/internal/race"
 	"github.com/subquad/subquad/nn"
 	"github.com/subquad/subquad/tensor"
@@ -33,32 +32,21 @@ const (
 // Run tests the layers that make returns, of dModel channels.
 func Run(t *testing.T, name string, make func(seed uint64) nn.Layer, dModel int) {
 	t.Run(name, func(t *testing.T) {
-		was := hw.Current()
-		defer hw.Set(was)
-		levels := hw.Levels()
-		if os.Getenv(hw.Env) != "" || race.Enabled {
-			levels = []hw.Level{was} // somebody asks for this one; and races are the same at all of them
-		}
-		for _, level := range levels {
-			if err := hw.Set(level); err != nil {
-				t.Fatal(err)
-			}
+		hwtest.Layers(t, func(t *testing.T) {
 			l := &subject{make(1), dModel, rand.New(rand.NewPCG(7, uint64(dModel)))}
-			t.Run(level.String(), func(t *testing.T) {
-				t.Run("splits", l.splits)
-				t.Run("gradients of splits", l.gradientSplits)
-				t.Run("workers", l.workers)
-				t.Run("saved state", l.savedState)
-				t.Run("batch", l.batch)
-				t.Run("packed", l.packed)
-				t.Run("allocations", l.allocations)
-				t.Run("plain form", l.plain)
-				t.Run("gradients", l.gradients)
-				t.Run("short", l.short)
-				t.Run("extreme inputs", l.extreme)
-				t.Run("state size", l.stateSize)
-			})
-		}
+			t.Run("splits", l.splits)
+			t.Run("gradients of splits", l.gradientSplits)
+			t.Run("workers", l.workers)
+			t.Run("saved state", l.savedState)
+			t.Run("batch", l.batch)
+			t.Run("packed", l.packed)
+			t.Run("allocations", l.allocations)
+			t.Run("plain form", l.plain)
+			t.Run("gradients", l.gradients)
+			t.Run("short", l.short)
+			t.Run("extreme inputs", l.extreme)
+			t.Run("state size", l.stateSize)
+		})
 	})
 }
 

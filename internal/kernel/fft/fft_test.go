@@ -8,18 +8,10 @@ import (
 	"testing"
 
 	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/hwtest"
 )
 
-func levels(t *testing.T, f func(t *testing.T)) {
-	best := hw.Current()
-	defer hw.Set(best)
-	for _, l := range hw.Levels() {
-		if err := hw.Set(l); err != nil {
-			t.Fatal(err)
-		}
-		t.Run(l.String(), f)
-	}
-}
+var levels = hwtest.Levels
 
 const guard = float32(1234.5)
 

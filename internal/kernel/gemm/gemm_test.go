@@ -3,27 +3,17 @@ package gemm
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/hwtest"
 	"github.com/subquad/subquad/internal/race"
 )
 
-// levels runs f at every level of this machine.
-func levels(t *testing.T, f func(t *testing.T)) {
-	best := hw.Current()
-	for _, l := range hw.Levels() {
-		t.Run(l.String(), func(t *testing.T) {
-			if err := hw.Set(l); err != nil {
-				t.Fatal(err)
-			}
-			defer hw.Set(best)
-			f(t)
-		})
-	}
-}
+var levels = hwtest.Levels
 
 func random(r *rand.Rand, n int) []float32 {
 	x := make([]float32, n)
@@ -125,14 +115,20 @@ func (p *problem) mul(workers int) {
 	Mul(workers, p.acc, p.ta, p.tb, p.m, p.n, p.k, p.a, p.lda, p.b, p.ldb, p.c, p.ldc)
 }
 
-func bools(f func(acc, ta, tb bool)) {
+// bools are the kinds of a product of a shape; short tests take only three of large shapes.
+func bools(s [3]int, f func(acc, ta, tb bool)) {
 	for i := range 8 {
+		if few(s) && bits.OnesCount(uint(i)) != 1 {
+			continue
+		}
 		f(i&1 != 0, i&2 != 0, i&4 != 0)
 	}
 }
 
-func sizes(small bool) []int {
-	if small || race.Enabled {
+func few(s [3]int) bool { return testing.Short() && s[0]*s[1]*s[2] > 1<<16 }
+
+func sizes() []int {
+	if testing.Short() {
 		return []int{1, 3, 4, 5, 8, 13, 17}
 	}
 	return []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20}
@@ -141,10 +137,10 @@ func sizes(small bool) []int {
 func TestMulSmall(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 2))
-		for _, m := range sizes(testing.Short()) {
-			for _, n := range sizes(testing.Short()) {
-				for _, k := range sizes(testing.Short()) {
-					bools(func(acc, ta, tb bool) {
+		for _, m := range sizes() {
+			for _, n := range sizes() {
+				for _, k := range sizes() {
+					bools([3]int{m, n, k}, func(acc, ta, tb bool) {
 						p := newProblem(r, m, n, k, acc, ta, tb, (m+n+k)%3)
 						before := append([]float32(nil), p.c...)
 						p.mul(1)
@@ -168,7 +164,7 @@ func TestMulShapes(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(3, 4))
 		for _, s := range shapes {
-			bools(func(acc, ta, tb bool) {
+			bools(s, func(acc, ta, tb bool) {
 				p := newProblem(r, s[0], s[1], s[2], acc, ta, tb, (s[0]+s[1])%4)
 				before := append([]float32(nil), p.c...)
 				p.mul(1)
@@ -182,10 +178,10 @@ func TestWorkersGiveTheSameBits(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(5, 6))
 		for _, s := range [][3]int{{1, 9000, 700}, {1, 700, 300}, {300, 300, 300}, {6, 3000, 520}, {4000, 3, 600}, {40, 2100, 260}, {1500, 50, 300}} {
-			if race.Enabled && hw.Current() == hw.Portable {
-				s = [3]int{s[0], min(s[1], 300), min(s[2], 40)}
+			if testing.Short() && blk.flops < 50 {
+				s[2] /= 4 // still several pieces: these levels are expected to be slow
 			}
-			bools(func(acc, ta, tb bool) {
+			bools(s, func(acc, ta, tb bool) {
 				p := newProblem(r, s[0], s[1], s[2], acc, ta, tb, 1)
 				before := append([]float32(nil), p.c...)
 				p.mul(1)
@@ -214,7 +210,7 @@ func TestMulBatch(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))
 		for _, s := range [][4]int{{1, 5, 6, 7}, {3, 17, 33, 20}, {5, 1, 40, 64}, {4, 64, 64, 64}, {3, 130, 140, 150}} {
 			count, m, n, k := s[0], s[1], s[2], s[3]
-			bools(func(acc, ta, tb bool) {
+			bools([3]int(s[1:]), func(acc, ta, tb bool) {
 				p := newProblem(r, m, n, k, acc, ta, tb, 2)
 				sa, sb, sc := len(p.a)+3, 0, len(p.c)+5
 				a := random(r, (count-1)*sa+len(p.a))
@@ -250,14 +246,21 @@ func TestMulHalf(t *testing.T) {
 		r := rand.New(rand.NewPCG(13, 14))
 		// The last four are for tiles: several blocks of each kind, and leftovers.
 		all := append(slices.Clone(shapes), [][3]int{{17, 32, 32}, {40, 70, 64}, {33, 96, 288}, {300, 64, 544}}...)
+		step := 1
+		if testing.Short() {
+			step = 3 // the rows take turns with which numbers of terms they have
+		}
 		for m := 1; m < 10; m++ {
-			for k := 1; k < 70 && !race.Enabled; k++ {
+			for k := 1 + m%step; k < 70; k += step {
 				all = append(all, [3]int{m, 1 + (m*k)%19, k})
 			}
 		}
 		for _, s := range all {
 			for _, f := range []form{formBF16, formF16} {
 				for i := range 4 {
+					if few(s) && i != 1 {
+						continue
+					}
 					acc, ta := i&1 != 0, i&2 != 0
 					p := newProblem(r, s[0], s[1], s[2], acc, ta, true, s[0]%3)
 					h := make([]uint16, len(p.b))
@@ -357,7 +360,7 @@ func TestSpecialValues(t *testing.T) {
 		r := rand.New(rand.NewPCG(15, 16))
 		for _, s := range [][3]int{{1, 40, 50}, {5, 9, 20}, {13, 35, 40}, {60, 150, 70}, {200, 3, 33}, {97, 130, 190}} {
 			m, n, k := s[0], s[1], s[2]
-			bools(func(acc, ta, tb bool) {
+			bools(s, func(acc, ta, tb bool) {
 				p := newProblem(r, m, n, k, acc, ta, tb, 1)
 				row, col, q := m/2, n/3, k-1
 				ia, ib := row*p.lda+q, q*p.ldb+col
@@ -398,18 +401,21 @@ func TestSpecialValues(t *testing.T) {
 }
 
 func TestOneWorkerAllocatesNothing(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector allocates")
+	}
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(17, 18))
 		for _, s := range [][3]int{{1, 64, 64}, {4, 4, 4}, {3, 200, 100}, {64, 64, 64}, {80, 160, 70}} {
-			bools(func(acc, ta, tb bool) {
+			bools(s, func(acc, ta, tb bool) {
 				p := newProblem(r, s[0], s[1], s[2], acc, ta, tb, 0)
 				h := make([]uint16, p.n*p.k)
-				n := testing.AllocsPerRun(20, func() {
+				n := testing.AllocsPerRun(5, func() {
 					p.mul(1)
 					MulBatch(1, 2, acc, ta, tb, p.m, p.n, p.k, p.a, p.lda, 0, p.b, p.ldb, 0, p.c, p.ldc, 0)
 					MulBF16(1, acc, ta, p.m, p.n, p.k, p.a, p.lda, h, p.k, p.c, p.ldc)
 				})
-				if n != 0 && !race.Enabled {
+				if n != 0 {
 					t.Fatalf("%v ta=%v tb=%v: %g allocations", s, ta, tb, n)
 				}
 			})

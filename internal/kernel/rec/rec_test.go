@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/hwtest"
 )
 
 var best hw.Level
@@ -17,19 +18,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// eachLevel runs f at every level of the machine.
-func eachLevel(t *testing.T, f func(t *testing.T)) {
-	t.Helper()
-	for _, l := range hw.Levels() {
-		t.Run("hw="+l.String(), func(t *testing.T) {
-			if err := hw.Set(l); err != nil {
-				t.Fatal(err)
-			}
-			defer hw.Set(best)
-			f(t)
-		})
-	}
-}
+var eachLevel = hwtest.Levels
 
 type source struct{ *rand.Rand }
 

@@ -7,16 +7,10 @@ import (
 	"testing"
 
 	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/hwtest"
 )
 
-func eachLevel(t *testing.T, f func(t *testing.T)) {
-	was := hw.Current()
-	defer hw.Set(was)
-	for _, l := range hw.Levels() {
-		hw.Set(l)
-		t.Run(l.String(), f)
-	}
-}
+var eachLevel = hwtest.Levels
 
 // guarded is a slice of n elements, off elements into its memory, with marked
 // words around it; check fails if one of those has changed.
