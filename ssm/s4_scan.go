@@ -84,7 +84,7 @@ func (r *dplrScan) unit(i int) {
 			at += r.pos[b]
 		}
 		if at%quietTokens == 0 {
-			r.quiet(re, im, hi-lo)
+			r.quiet(re, im, r.H, hi-lo)
 		}
 	}
 }
@@ -94,11 +94,11 @@ func (r *dplrScan) unit(i int) {
 // cut anywhere.
 const quietTokens = 16
 
-// quiet keeps what decays from becoming denormal numbers (see rec.Flush).
-func (r *dplrScan) quiet(re, im []float32, w int) {
+// quiet keeps what decays, in rows stride apart, from becoming denormal numbers (see rec.Flush).
+func (r *dplrScan) quiet(re, im []float32, stride, w int) {
 	const least = 1e-35 // falls to the smallest normal number in some tokens
 	for n := range r.N {
-		x, y := re[n*r.H:][:w], im[n*r.H:][:w]
+		x, y := re[n*stride:][:w], im[n*stride:][:w]
 		for i := range x {
 			if x[i] < least && x[i] > -least {
 				x[i] = 0
@@ -238,7 +238,7 @@ func (g *dplrGrads) sequence(b, lo, hi int) {
 	x := make([]float32, 2*size)
 	load(x[:size], g.re)
 	load(x[size:], g.im)
-	scratch := make([]float32, 3*w)
+	scratch := make([]float32, 5*w)
 	inputs := func(t int) []float32 { o := (b*g.T + t) * g.H; return g.u[o+lo : o+hi] }
 	for t := range g.T {
 		if t%s4Chunk == 0 {
@@ -284,8 +284,9 @@ func (g *dplrGrads) token(b, t, lo, hi int, before, now, gx, dm, scratch []float
 	N, w := g.N, hi-lo
 	size, o := N*w, (b*g.T+t)*g.H
 	u := g.u[o+lo : o+hi]
-	s, ds, du := scratch[:w], scratch[w:2*w], scratch[2*w:3*w]
+	s, ds, du, a, c := scratch[:w], scratch[w:2*w], scratch[2*w:3*w], scratch[3*w:4*w], scratch[4*w:5*w]
 	g.read(s, before[:size], before[size:], w, lo, hi)
+	vec.Scale(s, s, -1)
 	clear(ds)
 	clear(du)
 	row := func(k, n int) []float32 { i := (k*N + n) * g.H; return dm[i+lo : i+hi] }
@@ -299,45 +300,45 @@ func (g *dplrGrads) token(b, t, lo, hi int, before, now, gx, dm, scratch []float
 			vec.MulAdd(row(8, n), dy, now[n*w:][:w])
 			vec.MulAdd(row(9, n), dy, now[size+n*w:][:w])
 		}
-		pr, pi := g.row(2, n, lo, hi), g.row(3, n, lo, hi)
-		br, bi := g.row(6, n, lo, hi), g.row(7, n, lo, hi)
-		ar, ai, dpr, dpi := row(0, n), row(1, n), row(2, n), row(3, n)
-		dbr, dbi := row(6, n), row(7, n)
-		for i := range w {
-			a, c := gr[i], gi[i]
-			ar[i] += a*xr[i] + c*xi[i]
-			ai[i] += c*xr[i] - a*xi[i]
-			dpr[i] -= a * s[i]
-			dpi[i] -= c * s[i]
-			dbr[i] += a * u[i]
-			dbi[i] += c * u[i]
-			ds[i] -= a*pr[i] + c*pi[i]
-			du[i] += a*br[i] + c*bi[i]
-		}
+		vec.Scale(a, gr, -1)
+		vec.MulAdd(row(0, n), gr, xr)
+		vec.MulAdd(row(0, n), gi, xi)
+		vec.MulAdd(row(1, n), gi, xr)
+		vec.MulAdd(row(1, n), a, xi)
+		vec.MulAdd(row(2, n), gr, s)
+		vec.MulAdd(row(3, n), gi, s)
+		vec.MulAdd(row(6, n), gr, u)
+		vec.MulAdd(row(7, n), gi, u)
+		vec.MulAdd(ds, gr, g.row(2, n, lo, hi))
+		vec.MulAdd(ds, gi, g.row(3, n, lo, hi))
+		vec.MulAdd(du, gr, g.row(6, n, lo, hi))
+		vec.MulAdd(du, gi, g.row(7, n, lo, hi))
 	}
+	vec.Scale(ds, ds, -1)
 	for n := range N {
 		gr, gi := gx[n*w:][:w], gx[size+n*w:][:w]
-		xr, xi := before[n*w:][:w], before[size+n*w:][:w]
-		ar, ai := g.row(0, n, lo, hi), g.row(1, n, lo, hi)
-		qr, qi, dqr, dqi := g.row(4, n, lo, hi), g.row(5, n, lo, hi), row(4, n), row(5, n)
-		for i := range w {
-			a, c := gr[i], gi[i]
-			dqr[i] += ds[i] * xr[i]
-			dqi[i] += ds[i] * xi[i]
-			gr[i] = flush(ar[i]*a + ai[i]*c + qr[i]*ds[i])
-			gi[i] = flush(ar[i]*c - ai[i]*a + qi[i]*ds[i])
+		vec.MulAdd(row(4, n), ds, before[n*w:][:w])
+		vec.MulAdd(row(5, n), ds, before[size+n*w:][:w])
+		vec.Scale(c, gr, -1)
+		vec.Mul(a, g.row(0, n, lo, hi), gr)
+		vec.MulAdd(a, g.row(1, n, lo, hi), gi)
+		vec.MulAdd(a, g.row(4, n, lo, hi), ds)
+		vec.Mul(gi, g.row(0, n, lo, hi), gi)
+		vec.MulAdd(gi, g.row(1, n, lo, hi), c)
+		vec.MulAdd(gi, g.row(5, n, lo, hi), ds)
+		copy(gr, a)
+	}
+	if t%quietTokens == 0 {
+		g.quiet(gx[:size], gx[size:], w, w)
+	}
+	if g.dy != nil {
+		dy := g.dy[o+lo : o+hi]
+		vec.MulAdd(du, dy, g.d[lo:hi])
+		if g.dd != nil {
+			vec.MulAdd(g.dd[lo:hi], dy, u)
 		}
 	}
-	for i := range w {
-		if g.dy != nil {
-			dy := g.dy[o+lo+i]
-			du[i] += dy * g.d[lo+i]
-			if g.dd != nil {
-				g.dd[lo+i] += dy * u[i]
-			}
-		}
-		if g.du != nil {
-			g.du[o+lo+i] += du[i]
-		}
+	if g.du != nil {
+		vec.Add(g.du[o+lo:o+hi], g.du[o+lo:], du)
 	}
 }
