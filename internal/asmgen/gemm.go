@@ -546,7 +546,7 @@ func gemmRead(f *file, s *gemmISA) {
 // gemm_arm64.go must agree.
 var (
 	gemmNEONVecs = [][]int{{1, 2, 3, 4, 8}, {1, 2, 3, 4}, {1, 2, 3, 4}, {1, 2, 3, 4}, {1, 2, 3}, {1, 2, 3}, {1, 2, 3}, {1, 2, 3}}
-	gemmNEONDots = [][2]int{{1, 8}, {1, 4}, {1, 1}, {2, 4}, {2, 1}, {4, 4}, {4, 1}}
+	gemmNEONDots = [][2]int{{1, 8}, {1, 4}, {1, 1}, {2, 4}, {2, 1}, {3, 4}, {3, 1}, {4, 4}, {4, 1}}
 )
 
 func gemmARM64(f *file) {
@@ -724,6 +724,21 @@ func gemmLoadNEON(f *file, kind, ptr string, reg int, step bool) {
 	}
 }
 
+// gemmLoadPairNEON loads 8 numbers from (ptr) as float32 in reg and reg+1, and steps past them.
+func gemmLoadPairNEON(f *file, kind, ptr string, reg int) {
+	switch kind {
+	case "F32":
+		f.i("VLD1.P 32(%s), [V%d.S4, V%d.S4]", ptr, reg, reg+1)
+	case "BF16":
+		f.i("VLD1.P 16(%s), [V%d.H8]\n\tVZIP2 V%d.H8, V31.H8, V%d.H8\n\tVZIP1 V%d.H8, V31.H8, V%d.H8", ptr, reg, reg, reg+1, reg, reg)
+	case "F16":
+		f.i("VLD1.P 16(%s), [V%d.H8]\n\tWORD $0x%08X // FCVTL2 V%d.4S, V%d.8H\n\tWORD $0x%08X // FCVTL V%d.4S, V%d.4H",
+			ptr, reg, 0x4E217800|reg<<5|(reg+1), reg+1, reg, 0x0E217800|reg<<5|reg, reg, reg)
+	}
+}
+
+// gemmDotNEON prints the dot products of rows. Eight terms a round take half the loads, and half the
+// loop, of four; an element's sum is in one register, in the order of the terms, either way.
 func gemmDotNEON(f *file, kind string) {
 	name := "gemmDotNEON" + kind
 	ws := 4
@@ -732,7 +747,7 @@ func gemmDotNEON(f *file, kind string) {
 	}
 	f.text(name, "func "+name+"(nx, nw, k int, x *float32, ldx int, w *"+gemmElem(kind)+", ldw int, out *float32)", 64)
 	f.i("MOVD nx+0(FP), R0\n\tMOVD nw+8(FP), R1\n\tMOVD k+16(FP), R2\n\tMOVD x+24(FP), R3\n\tMOVD ldx+32(FP), R4\n\tMOVD w+40(FP), R6\n\tMOVD ldw+48(FP), R7\n\tMOVD out+56(FP), R8")
-	f.i("LSL $2, R4\n\tLSL $%d, R7\n\tAND $3, R2, R5\n\tLSR $2, R2", ws/2)
+	f.i("LSL $2, R4\n\tLSL $%d, R7\n\tAND $3, R2, R5\n\tLSR $2, R2\n\tAND $1, R2, R10\n\tLSR $1, R2", ws/2)
 	gemmZeroNEON(f, 31)
 	xp := []string{"R3", "R11", "R12", "R13"}
 	wp := []string{"R6", "R14", "R15", "R19", "R20", "R21", "R22", "R23"}
@@ -753,8 +768,25 @@ func gemmDotNEON(f *file, kind string) {
 		for i := range nx * nw {
 			gemmZeroNEON(f, i)
 		}
-		loop, done := f.label("loop"), f.label("done")
+		loop, four, rest, done := f.label("loop"), f.label("four"), f.label("rest"), f.label("done")
+		f.i("CBZ R2, %s", four)
 		f.p("\tPCALIGN $16\n%s:", loop)
+		for i := range nx {
+			gemmLoadPairNEON(f, "F32", xp[i], 16+2*i)
+		}
+		first := 16 + 2*nx // of the pairs that rows take in turn, up to V29
+		for j := range nw {
+			w := first + 2*j%((30-first)&^1)
+			gemmLoadPairNEON(f, kind, wp[j], w)
+			for half := range 2 {
+				for i := range nx {
+					f.i("VFMLA V%d.S4, V%d.S4, V%d.S4", w+half, 16+2*i+half, i*nw+j)
+				}
+			}
+		}
+		f.i("SUBS $1, R2\n\tBNE %s", loop)
+		f.p("%s:", four)
+		f.i("CBZ R10, %s", rest)
 		body := func(step bool) {
 			for i := range nx {
 				gemmLoadNEON(f, "F32", xp[i], 16+i, step)
@@ -774,7 +806,8 @@ func gemmDotNEON(f *file, kind string) {
 			}
 		}
 		body(true)
-		f.i("SUBS $1, R2\n\tBNE %s\n\tCBZ R5, %s", loop, done)
+		f.p("%s:", rest)
+		f.i("CBZ R5, %s", done)
 		// The last whole vector of the row again, without the lanes already summed.
 		f.i("MOVD $gemmMask<>(SB), R9\n\tADD R5<<2, R9\n\tVLD1 (R9), [V30.S4]\n\tSUB $4, R5")
 		for i := range nx {

@@ -14,8 +14,8 @@ package gemm
 func gemmMicroNEON(rows, vecs, k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, acc int)
 
 // gemmDotNEONF32 computes out[i*nw+j] = sum over p < k of x[i*ldx+p]*w[j*ldw+p]. (nx, nw) is one of
-// (1,8), (1,4), (1,1), (2,4), (2,1), (4,4), (4,1); k >= 4. Sums are in V0…V15, x in V16…V19, w in V20…V27;
-// V30 masks the last terms.
+// (1,8), (1,4), (1,1), and (2,4), (2,1) and so on to four vectors; k >= 4. Sums are in V0…V15, x and w
+// in V16…V29; V30 masks the last terms.
 //
 //go:noescape
 func gemmDotNEONF32(nx, nw, k int, x *float32, ldx int, w *float32, ldw int, out *float32)
@@ -146,14 +146,10 @@ func copyRows(rows, cols int, src []float32, lds int, dst []float32, ldd int) {
 // dotShape is how many of nx vectors and nw rows one call of the dot kernel takes.
 func dotShape(nx, nw int) (int, int) {
 	switch {
-	case nx >= 4 && nw >= 4:
-		return 4, 4
-	case nx >= 4:
-		return 4, 1
 	case nx >= 2 && nw >= 4:
-		return 2, 4
+		return min(nx, 4), 4
 	case nx >= 2:
-		return 2, 1
+		return min(nx, 4), 1
 	case nw >= 8:
 		return 1, 8
 	case nw >= 4:
