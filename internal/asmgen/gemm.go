@@ -571,6 +571,44 @@ func gemmARM64(f *file) {
 		f.i("VFMLA V%d.S4, V%d.S4, V%d.S4", i, i, i)
 	}
 	f.i("SUBS $1, R0\n\tBNE %s\n\tRET", loop)
+	gemmCopyNEON(f)
+	gemmReadNEON(f)
+}
+
+// gemmCopyNEON prints gemmCopy for whole vectors.
+func gemmCopyNEON(f *file) {
+	f.text("gemmCopyNEON", "func gemmCopyNEON(rows, vecs int, src *float32, lds int, dst *float32, ldd int)", 48)
+	f.i("MOVD rows+0(FP), R0\n\tMOVD vecs+8(FP), R1\n\tMOVD src+16(FP), R2\n\tMOVD lds+24(FP), R3\n\tMOVD dst+32(FP), R4\n\tMOVD ldd+40(FP), R5")
+	f.i("LSL $2, R3\n\tLSL $2, R5")
+	const most = 3
+	for nv := 1; nv <= most; nv++ {
+		next := f.label("more")
+		if nv < most {
+			f.i("CMP $%d, R1\n\tBNE %s", nv, next)
+		}
+		loop := f.label("loop")
+		f.p("%s:", loop)
+		f.i("VLD1.P (R2)(R3), %s\n\tVST1.P %s, (R4)(R5)\n\tSUBS $1, R0\n\tBNE %s\n\tRET", gemmVecs(0, nv), gemmVecs(0, nv), loop)
+		if nv < most {
+			f.p("%s:", next)
+		}
+	}
+}
+
+// gemmReadNEON prints gemmRead.
+func gemmReadNEON(f *file) {
+	f.text("gemmReadNEON", "func gemmReadNEON(n int, x *float32)", 16)
+	f.i("MOVD n+0(FP), R0\n\tMOVD x+8(FP), R1")
+	for i := range 4 {
+		gemmZeroNEON(f, i)
+	}
+	loop := f.label("loop")
+	f.p("\tPCALIGN $16\n%s:", loop)
+	f.i("VLD1.P 64(R1), %s\n\tVLD1.P 64(R1), %s", gemmVecs(8, 4), gemmVecs(12, 4))
+	for i := range 8 {
+		gemmFADD(f, i%4, i%4, 8+i)
+	}
+	f.i("SUBS $1, R0\n\tBNE %s\n\tRET", loop)
 }
 
 func gemmZeroNEON(f *file, n int) { f.i("VEOR V%d.B16, V%d.B16, V%d.B16", n, n, n) }

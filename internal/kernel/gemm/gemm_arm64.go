@@ -51,6 +51,16 @@ func gemmTransNEONF16(rows, quads int, src *uint16, lds int, dst *float32, ldd i
 //go:noescape
 func gemmPeakNEON(n int)
 
+// gemmCopyNEON copies rows of vecs vectors of 4, vecs being 1…3.
+//
+//go:noescape
+func gemmCopyNEON(rows, vecs int, src *float32, lds int, dst *float32, ldd int)
+
+// gemmReadNEON reads n blocks of 32 numbers.
+//
+//go:noescape
+func gemmReadNEON(n int, x *float32)
+
 func flag(b bool) int {
 	if b {
 		return 1
@@ -140,7 +150,17 @@ func transposeHalf(f form, rows, cols int, src []uint16, lds int, dst []float32,
 }
 
 func copyRows(rows, cols int, src []float32, lds int, dst []float32, ldd int) {
-	copyRowsGeneric(rows, cols, src, lds, dst, ldd)
+	vecs := min(cols/4, 3)
+	if !useNEON {
+		vecs = 0
+	}
+	if vecs > 0 {
+		_, _ = src[(rows-1)*lds+4*vecs-1], dst[(rows-1)*ldd+4*vecs-1]
+		gemmCopyNEON(rows, vecs, &src[0], lds, &dst[0], ldd)
+	}
+	if 4*vecs < cols {
+		copyRowsGeneric(rows, cols-4*vecs, src[4*vecs:], lds, dst[4*vecs:], ldd)
+	}
 }
 
 // dotShape is how many of nx vectors and nw rows one call of the dot kernel takes.
@@ -211,4 +231,10 @@ func peakLoop(n int) float64 {
 	return peakLoopGeneric(n)
 }
 
-func readLoop(x []float32) float32 { return readLoopGeneric(x) }
+func readLoop(x []float32) float32 {
+	if useNEON && len(x) >= 32 {
+		gemmReadNEON(len(x)/32, &x[0])
+		return 0
+	}
+	return readLoopGeneric(x)
+}

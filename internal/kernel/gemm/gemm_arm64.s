@@ -5572,3 +5572,62 @@ loop_228:
 	SUBS $1, R0
 	BNE loop_228
 	RET
+
+// func gemmCopyNEON(rows, vecs int, src *float32, lds int, dst *float32, ldd int)
+TEXT ·gemmCopyNEON(SB), NOSPLIT, $0-48
+	MOVD rows+0(FP), R0
+	MOVD vecs+8(FP), R1
+	MOVD src+16(FP), R2
+	MOVD lds+24(FP), R3
+	MOVD dst+32(FP), R4
+	MOVD ldd+40(FP), R5
+	LSL $2, R3
+	LSL $2, R5
+	CMP $1, R1
+	BNE more_229
+loop_230:
+	VLD1.P (R2)(R3), [V0.S4]
+	VST1.P [V0.S4], (R4)(R5)
+	SUBS $1, R0
+	BNE loop_230
+	RET
+more_229:
+	CMP $2, R1
+	BNE more_231
+loop_232:
+	VLD1.P (R2)(R3), [V0.S4, V1.S4]
+	VST1.P [V0.S4, V1.S4], (R4)(R5)
+	SUBS $1, R0
+	BNE loop_232
+	RET
+more_231:
+loop_234:
+	VLD1.P (R2)(R3), [V0.S4, V1.S4, V2.S4]
+	VST1.P [V0.S4, V1.S4, V2.S4], (R4)(R5)
+	SUBS $1, R0
+	BNE loop_234
+	RET
+
+// func gemmReadNEON(n int, x *float32)
+TEXT ·gemmReadNEON(SB), NOSPLIT, $0-16
+	MOVD n+0(FP), R0
+	MOVD x+8(FP), R1
+	VEOR V0.B16, V0.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V3.B16, V3.B16, V3.B16
+	PCALIGN $16
+loop_235:
+	VLD1.P 64(R1), [V8.S4, V9.S4, V10.S4, V11.S4]
+	VLD1.P 64(R1), [V12.S4, V13.S4, V14.S4, V15.S4]
+	WORD $0x4E28D400 // FADD V0.4S, V0.4S, V8.4S
+	WORD $0x4E29D421 // FADD V1.4S, V1.4S, V9.4S
+	WORD $0x4E2AD442 // FADD V2.4S, V2.4S, V10.4S
+	WORD $0x4E2BD463 // FADD V3.4S, V3.4S, V11.4S
+	WORD $0x4E2CD400 // FADD V0.4S, V0.4S, V12.4S
+	WORD $0x4E2DD421 // FADD V1.4S, V1.4S, V13.4S
+	WORD $0x4E2ED442 // FADD V2.4S, V2.4S, V14.4S
+	WORD $0x4E2FD463 // FADD V3.4S, V3.4S, V15.4S
+	SUBS $1, R0
+	BNE loop_235
+	RET

@@ -423,6 +423,15 @@ func TestOneWorkerAllocatesNothing(t *testing.T) {
 	})
 }
 
+// What benchmarks compare with are loops of their own.
+func TestLimits(t *testing.T) {
+	levels(t, func(t *testing.T) {
+		if f, b := PeakFLOPS(), ReadBandwidth(4*1000); !(f > 1e6 && b > 1e6) {
+			t.Errorf("%.3g operations and %.3g bytes a second", f, b)
+		}
+	})
+}
+
 func TestMisuse(t *testing.T) {
 	x := make([]float32, 100)
 	for name, f := range map[string]func(){
