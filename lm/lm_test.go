@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/gradcheck"
 	"github.com/subquad/subquad/lm"
 	"github.com/subquad/subquad/lm/checkpoint"
 	"github.com/subquad/subquad/lm/tokenizer"
@@ -182,6 +183,33 @@ func TestDecodeAllocatesNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(50, step); n != 0 {
 			t.Errorf("%s: a decode step allocates %v times", name, n)
 		}
+	}
+}
+
+// The head of what Hidden gives are the logits of Forward, and the last of them those of Last.
+func TestHidden(t *testing.T) {
+	m := load(t, "rwkv-7v0-834K")
+	ids := [][]int{{1, 2, 3, 4}, {5, 6, 7, 8}}
+	states := []*tensor.State{m.NewState(2), m.NewState(2), m.NewState(2)}
+	hidden, err1 := m.Hidden(nil, ids, states[0])
+	logits, err2 := m.Forward(nil, ids, states[1])
+	last, err3 := m.Last(nil, ids, states[2])
+	if err := errors.Join(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	if e := gradcheck.Difference(m.Head.Forward(hidden).Float64s(), logits.Float64s()); e > 1e-6 {
+		t.Errorf("Hidden's logits differ by %.2g", e)
+	}
+	if e := gradcheck.Difference(last.Float64s(), logits.Narrow(1, 3, 4).Float64s()); e > 1e-6 {
+		t.Errorf("Last's logits differ by %.2g", e)
+	}
+	for _, st := range states {
+		if !slices.Equal(st.Pos, []int64{4, 4}) {
+			t.Errorf("the state has seen %v tokens", st.Pos)
+		}
+	}
+	if _, err := m.Hidden(nil, ids, m.NewState(1)); err == nil {
+		t.Error("Hidden takes a state of another batch")
 	}
 }
 
