@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/gradcheck"
+	"github.com/subquad/subquad/internal/hwtest"
 	"github.com/subquad/subquad/internal/layertest"
 	"github.com/subquad/subquad/linattn"
 	"github.com/subquad/subquad/nn"
@@ -86,16 +86,13 @@ func TestSoftmaxBlocks(t *testing.T) {
 		f := func(s *tensor.Scope) *tensor.Tensor {
 			return linattn.Softmax(tensor.Enter(s, q), tensor.Enter(s, k), tensor.Enter(s, v), c.o, nil)
 		}
-		was := hw.Current()
-		for _, l := range hw.Levels() {
-			hw.Set(l)
-			name := fmt.Sprintf("%v %+v", l, c)
+		hwtest.Layers(t, func(t *testing.T) {
+			name := fmt.Sprintf("%+v", c)
 			gradcheck.Forward(t, name, f, 1e-5)
 			if c.gradients {
 				gradcheck.Check(t, name, leaves, f, 1e-4)
 			}
-		}
-		hw.Set(was)
+		})
 	}
 }
 
