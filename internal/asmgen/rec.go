@@ -892,7 +892,7 @@ func (g *recGen) wkv4() {
 		g.move(0, 5)
 		g.and(0, 0, absMask)
 		g.not(0, 0, signBit)
-		g.exp(0, 3, 1, 4) // e^−|d|
+		g.expFlush(0, 3, 1, 4) // e^−|d|
 		g.set(1, 4)
 		g.blendLess(5, 0, 4, 1, 2) // y the larger: e2 = 1, else e^−|d|
 		g.blendLess(5, 0, 1, 4, 1)

@@ -179,7 +179,7 @@ func (g *vecGen) exp(x, n, q, t int) {
 	}
 	g.c3("VFNMADD231PS", 0.693359375, n, x)
 	g.c3("VFNMADD231PS", -2.12194440e-4, n, x)
-	g.horner(x, q, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 1)
+	g.horner(x, q, expC...)
 	if g.wide {
 		g.r3("VSCALEFPS", n, q, q)
 		return
@@ -198,6 +198,35 @@ func (g *vecGen) exp(x, n, q, t int) {
 		g.r3("VMULPS", k, q, q)
 	}
 }
+
+// expFlush is exp with results below 2^−125 zero, for what they are added to or end as:
+// without VSCALEFPS it is a third shorter. Adding magic rounds to an integer n and leaves
+// the exponent of 2^(n−1) in the low bits; the polynomial is of 2e^x, which keeps the
+// largest results finite.
+func (g *vecGen) expFlush(x, n, q, t int) {
+	if g.wide {
+		g.exp(x, n, q, t)
+		return
+	}
+	const magic = 3<<22 + 126
+	g.clampLow(-87.5, x) // n is −126, the exponent zero
+	g.clampHigh(89, x)
+	g.set(magic, n)
+	g.c3("VFMADD231PS", math.Log2E, x, n)
+	g.c3("VSUBPS", magic, n, t)
+	g.c3("VFNMADD231PS", 0.693359375, t, x)
+	g.c3("VFNMADD231PS", -2.12194440e-4, t, x)
+	twice := make([]float32, len(expC))
+	for i, c := range expC {
+		twice[i] = 2 * c
+	}
+	g.horner(x, q, twice...)
+	g.shiftInts(23, n, n)
+	g.r3("VMULPS", n, q, q)
+}
+
+// expC are the coefficients of e^x for |x| ≤ ½ ln 2 (Cephes, expf.c), highest first.
+var expC = []float32{1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 1}
 
 // blend: d = a where x < c, else b. a, b and d may be the same.
 func (g *vecGen) blendLess(x int, c float32, a, b, d int) {
@@ -324,7 +353,7 @@ func (g *vecGen) gelu(x int) {
 	g.r3("VFNMADD231PS", a, half, e) // s − (−a²/2)
 	g.r3("VSUBPS", r, e, e)
 	g.r3("VFNMADD231PS", e, p, p) // e^−e is 1 − e; w(1 + r) is 1/(a+4)
-	g.exp(s, n, q, t)
+	g.expFlush(s, n, q, t)
 	g.r3("VMULPS", p, q, q)
 	g.r3("VFNMADD231PS", q, a, x)
 }
@@ -344,7 +373,7 @@ func (g *vecGen) geluGrad(x, q int) {
 	g.c3("VFNMADD231PS", 0.3989422804014327, a, p)
 	g.c3("VMULPS", -0.5, a, s)
 	g.r3("VMULPS", a, s, s)
-	g.exp(s, n, q, t)
+	g.expFlush(s, n, q, t)
 	g.r3("VMULPS", p, q, q)
 	g.set(1, p)
 	g.r3("VSUBPS", q, p, p)
@@ -357,7 +386,7 @@ func (g *vecGen) sides(x, e, p, q int) {
 	const n, t = 1, 2
 	g.and(x, 3, absMask)
 	g.not(3, 3, signBit)
-	g.exp(3, n, e, t)
+	g.expFlush(3, n, e, t)
 	g.c3("VADDPS", 1, e, n)
 	g.set(1, t)
 	g.r3("VDIVPS", n, t, n)
@@ -375,7 +404,7 @@ func (g *vecGen) bound(c float32, x int) {
 // sigmoid: register 3 = σ(x), with 1 and 2 as scratch.
 func (g *vecGen) sigmoid(x int) int {
 	g.not(x, x, signBit)
-	g.exp(x, 1, 2, 3)
+	g.expFlush(x, 1, 2, 3)
 	g.c3("VADDPS", 1, 2, 2)
 	g.set(1, 3)
 	g.r3("VDIVPS", 2, 3, 3)
@@ -386,7 +415,7 @@ func (g *vecGen) sigmoid(x int) int {
 func (g *vecGen) silu(x int) {
 	g.clampLow(-104, x)
 	g.not(x, 4, signBit)
-	g.exp(4, 5, 2, 3)
+	g.expFlush(4, 5, 2, 3)
 	g.c3("VADDPS", 1, 2, 2)
 	g.r3("VDIVPS", 2, x, x)
 }
@@ -540,7 +569,7 @@ func (g *vecGen) all() {
 	g.unary("softplus", func(int) int {
 		g.and(0, 1, absMask)
 		g.not(1, 1, signBit)
-		g.exp(1, 2, 3, 4) // t = e^−|x| in 3
+		g.expFlush(1, 2, 3, 4) // t = e^−|x| in 3
 		g.zero(g.tmp())
 		g.r3("VMAXPS", 0, g.tmp(), 0) // max(x, 0), NaN stays
 		g.log1p(3, 4)
@@ -552,7 +581,7 @@ func (g *vecGen) all() {
 		// Cephes' polynomial (tanhf.c).
 		g.and(0, 4, absMask)
 		g.r3("VADDPS", 4, 4, 1)
-		g.exp(1, 2, 3, 5)
+		g.expFlush(1, 2, 3, 5)
 		g.c3("VADDPS", 1, 3, 3)
 		g.set(2, 5)
 		g.r3("VDIVPS", 3, 5, 5)
@@ -574,7 +603,7 @@ func (g *vecGen) all() {
 		g.c3("VMULPS", -2*0.79788456080286535588*0.044715, 1, 1)
 		g.c3("VADDPS", -2*0.79788456080286535588, 1, 1)
 		g.r3("VMULPS", 0, 1, 1) // −2u
-		g.exp(1, 2, 3, 5)
+		g.expFlush(1, 2, 3, 5)
 		g.c3("VADDPS", 1, 3, 3)
 		g.r3("VDIVPS", 3, 0, 0)
 		return 0
@@ -925,7 +954,7 @@ func (g *vecGen) expSum() {
 		load("SI", 1)
 		g.move(11, 0)
 		g.r3("VFMADD231PS", 12, 1, 0)
-		g.exp(0, 1, 2, 3)
+		g.expFlush(0, 1, 2, 3)
 		store(2)
 		switch {
 		case !g.last:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/subquad/subquad/hw"
@@ -246,6 +247,12 @@ func TestExpSum(t *testing.T) {
 			}
 			if math.Abs(float64(got)-sum) > 4e-7*sum {
 				t.Errorf("sum of %d: %v, want %v", n, got, sum)
+			}
+			for i := range x { // what is masked has no weight at all
+				x[i] = float32(math.Inf(-1))
+			}
+			if got := ExpSum(dst, x, a, c); got != 0 || slices.Max(append(dst, 0)) != 0 {
+				t.Errorf("e^−∞ of %d: sum %v", n, got)
 			}
 		}
 	})
