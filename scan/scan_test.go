@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/subquad/subquad/internal/gradcheck"
@@ -208,6 +209,19 @@ func TestOthers(t *testing.T) {
 				return scan.Selective(cut(x), cut(dt), tensor.Enter(s, A), cut(bm), cut(cm), tensor.Enter(s, D), p)
 			})
 		})
+		logA := r.normal(1, A.Shape()...)
+		both("SelectiveLog", []*tensor.Tensor{x, dt, logA, bm, cm, D, h0}, func(s *tensor.Scope) *tensor.Tensor {
+			p := part(s, h0)
+			return twice(s, []*tensor.Part{p}, func(cut func(*tensor.Tensor) *tensor.Tensor) *tensor.Tensor {
+				return scan.SelectiveLog(cut(x), cut(dt), tensor.Enter(s, logA), cut(bm), cut(cm), tensor.Enter(s, D), p)
+			})
+		})
+		s := tensor.NewScope()
+		one := func(t *tensor.Tensor) *tensor.Tensor { return tensor.Enter(s, t).Narrow(0, 0, 1) }
+		log := scan.SelectiveLog(one(x), one(dt), logA, one(bm), one(cm), D, nil).Data()
+		if want := scan.Selective(one(x), one(dt), tensor.Neg(tensor.Exp(logA)), one(bm), one(cm), D, nil).Data(); !slices.Equal(log, want) {
+			t.Errorf("SelectiveLog of one sequence: %v, want %v", log, want)
+		}
 		a, s0 := r.uniform(-1, 1, B, T, C), r.normal(1, B, C)
 		both("Diagonal", []*tensor.Tensor{a, x, s0}, func(s *tensor.Scope) *tensor.Tensor {
 			p := part(s, s0)

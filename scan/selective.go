@@ -21,11 +21,26 @@ import (
 // Bm and Cm are [B, T, N], or [B, T, G, N] with G groups of E/G channels each;
 // D is [E] or nil. The result is [B, T, E]; the state is [B, N, E].
 func Selective(x, dt, A, Bm, Cm, D *tensor.Tensor, st *tensor.Part) *tensor.Tensor {
+	return selectiveScan(x, dt, A, Bm, Cm, D, st, false)
+}
+
+// SelectiveLog is Selective with A = −e^logA, for a weight as checkpoints have it; in inference
+// each worker computes what it needs, right before its use.
+func SelectiveLog(x, dt, logA, Bm, Cm, D *tensor.Tensor, st *tensor.Part) *tensor.Tensor {
+	s := tensor.ScopeOf("scan.SelectiveLog", x, dt, Bm, Cm, D)
+	if s.Recording() || s.IsFloat64() || logA.DType() != tensor.F32 || !logA.Contiguous() {
+		return Selective(x, dt, tensor.Neg(tensor.Exp(tensor.Enter(s, logA))), Bm, Cm, D, st)
+	}
+	return selectiveScan(x, dt, logA, Bm, Cm, D, st, true)
+}
+
+// selectiveScan is either of them.
+func selectiveScan(x, dt, A, Bm, Cm, D *tensor.Tensor, st *tensor.Part, log bool) *tensor.Tensor {
 	const op = "scan.Selective"
 	tensor.Check(op, "x", x, -1, -1, -1)
 	tensor.Check(op, "dt", dt, x.Dim(0), x.Dim(1), x.Dim(2))
 	tensor.Check(op, "A", A, x.Dim(2), -1)
-	m := selective{B: x.Dim(0), T: x.Dim(1), E: x.Dim(2), N: A.Dim(1), G: 1}
+	m := selective{B: x.Dim(0), T: x.Dim(1), E: x.Dim(2), N: A.Dim(1), G: 1, log: log}
 	if Bm.Rank() == 4 {
 		m.G = Bm.Dim(2)
 	}
@@ -53,9 +68,9 @@ func Selective(x, dt, A, Bm, Cm, D *tensor.Tensor, st *tensor.Part) *tensor.Tens
 		if D != nil {
 			m.d = D.Data()
 		}
-		m.a = s.Floats(m.N * m.E)                                // transposed: channels side by side
-		if m.rates = A.Data(); m.B > 1 || m.T > selectiveChunk { // else each unit turns its own part, right before its use
-			m.transpose(0, m.E)
+		m.a = s.Floats(m.N * m.E)
+		if m.rates = A.Data(); m.B > 1 { // else each worker turns what it needs
+			m.turn(0, m.units()/m.B)
 			m.rates = nil
 		}
 		workers := s.Workers()
@@ -64,11 +79,9 @@ func Selective(x, dt, A, Bm, Cm, D *tensor.Tensor, st *tensor.Part) *tensor.Tens
 			starts = s.Floats(m.chunks() * len(m.h))
 		}
 		if tasks := hw.Tasks(workers, m.units(), 0.5*float64(m.T*m.N*min(m.block(), m.E))); tasks > 1 {
-			m.parallel(workers, starts)
+			m.parallel(workers, tasks, starts)
 		} else {
-			for i := range m.units() {
-				m.unit(i, starts)
-			}
+			m.some(0, m.units(), starts)
 		}
 		if y.Recording() {
 			xx, dd, bb, cc := x, dt, Bm, Cm
@@ -84,21 +97,29 @@ func Selective(x, dt, A, Bm, Cm, D *tensor.Tensor, st *tensor.Part) *tensor.Tens
 type selective struct {
 	B, T, E, N, G           int
 	x, dt, y, b, c, d, a, h []float32
-	rates                   []float32 // A as it is given, where each unit turns its own part; or nil
+	rates                   []float32 // A as it is given, where each worker turns its part; or nil
+	log                     bool      // it is the logarithm of −A
 }
 
-// transpose brings A's channels lo to hi into m.a.
-func (m *selective) transpose(lo, hi int) {
-	src := m.rates[lo*m.N : hi*m.N]
-	gemm.Transpose(hi-lo, m.N, src, m.N, m.a[lo:], m.E)
-	if vec.SumSq(src) <= rec.MaxA*rec.MaxA { // none is larger than their root
+// turn brings the rates of units u0 to u1 into m.a: channels side by side, and all of a
+// unit's together, since rows of E channels fall on few sets of a cache.
+func (m *selective) turn(u0, u1 int) {
+	for i := u0; i < u1; i++ {
+		_, _, lo, hi := m.unitRange(i)
+		gemm.Transpose(hi-lo, m.N, m.rates[lo*m.N:], m.N, m.a[lo*m.N:], hi-lo)
+	}
+	_, _, lo, _ := m.unitRange(u0)
+	_, _, _, hi := m.unitRange(u1 - 1)
+	a := m.a[lo*m.N : hi*m.N]
+	if m.log {
+		vec.Exp(a, a)
+		vec.Scale(a, a, -1)
+	}
+	if vec.SumSq(a) <= rec.MaxA*rec.MaxA { // none is larger than their root
 		return
 	}
-	for n := range m.N {
-		row := m.a[n*m.E+lo:][:hi-lo]
-		for i, v := range row {
-			row[i] = min(max(v, -rec.MaxA), rec.MaxA)
-		}
+	for i, v := range a {
+		a[i] = min(max(v, -rec.MaxA), rec.MaxA)
 	}
 }
 
@@ -123,9 +144,22 @@ func (m *selective) unitRange(i int) (b, g, lo, hi int) {
 	return b, g, lo, hi
 }
 
-func (m *selective) parallel(workers int, starts []float32) {
+func (m *selective) parallel(workers, tasks int, starts []float32) {
 	c := *m
-	hw.Parallel(workers, c.units(), func(i int) { c.unit(i, starts) })
+	hw.Parallel(workers, tasks, func(i int) {
+		lo, hi := hw.Range(i, tasks, c.units())
+		c.some(lo, hi, starts)
+	})
+}
+
+// some computes units lo to hi.
+func (m *selective) some(lo, hi int, starts []float32) {
+	if m.rates != nil {
+		m.turn(lo, hi) // all of them first: in one stream from memory
+	}
+	for i := lo; i < hi; i++ {
+		m.unit(i, starts)
+	}
 }
 
 // args are those of n tokens from t on; h is where the state of channel lo begins.
@@ -133,7 +167,7 @@ func (m *selective) args(b, g, lo, hi, t, n int, h []float32) rec.SelectiveArgs 
 	row, grow := (b*m.T+t)*m.E+lo, ((b*m.T+t)*m.G+g)*m.N
 	return rec.SelectiveArgs{T: n, E: hi - lo, N: m.N,
 		X: m.x[row:], Dt: m.dt[row:], Y: m.y[row:], XStride: m.E, DtStride: m.E, YStride: m.E,
-		A: m.a[lo:], AStride: m.E, B: m.b[grow:], C: m.c[grow:], BStride: m.G * m.N, CStride: m.G * m.N,
+		A: m.a[lo*m.N:], AStride: hi - lo, B: m.b[grow:], C: m.c[grow:], BStride: m.G * m.N, CStride: m.G * m.N,
 		D: from(m.d, lo), H: h, HStride: m.E}
 }
 
@@ -142,9 +176,6 @@ func (m *selective) unit(i int, starts []float32) {
 		return
 	}
 	b, g, lo, hi := m.unitRange(i)
-	if m.rates != nil {
-		m.transpose(lo, hi)
-	}
 	h := m.h[b*m.N*m.E+lo:]
 	for t := 0; t < m.T; t += selectiveChunk {
 		if starts != nil {

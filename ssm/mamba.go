@@ -76,7 +76,7 @@ func (c MambaConfig) withDefaults() (MambaConfig, error) {
 //
 //	x, z = W_in u;   x = SiLU(conv(x))
 //	δ, B, C = W_x x, each through an RMS norm if there is one;   dt = softplus(W_dt δ + b_dt)
-//	h_t = e^{dt_t A} h_{t−1} + dt_t x_t B_t,   y_t = C_t·h_t + D x_t     (scan.Selective)
+//	h_t = e^{dt_t A} h_{t−1} + dt_t x_t B_t,   y_t = C_t·h_t + D x_t     (scan.SelectiveLog)
 //	out = W_out (y ⊙ SiLU(z))
 //
 // Its state, per sequence, is E·(DState + DConv − 1) floats. A token costs 3·E·DState
@@ -165,8 +165,7 @@ func (m *Mamba) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 		delta, B, C = m.DtNorm.Forward(delta), m.BNorm.Forward(B), m.CNorm.Forward(C)
 	}
 	dt := m.Dt.Then(delta, tensor.LinearOptions{Map: tensor.MapSoftplus})
-	A := tensor.Neg(tensor.Exp(tensor.Enter(u.Scope(), m.ALog)))
-	y := scan.Selective(x, dt, A, B, C, m.D, st.Part(1))
+	y := scan.SelectiveLog(x, dt, m.ALog, B, C, m.D, st.Part(1))
 	st.Advance(u.Dim(1))
 	return m.Out.Forward(tensor.SiLUMul(y, z))
 }

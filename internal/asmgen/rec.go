@@ -319,6 +319,17 @@ func (g *recGen) selective() {
 	g.open("selective", "selectiveCall", "h", "a", "dt", "x", "y", "b", "c", "d", "T", "N", "hs", "as", "dts", "xs", "ys", "bs", "cs", "lanes")
 	g.decaySetup()
 	g.loadField("d", 7)
+	if !g.neon {
+		// The states of channels to come: their rows lie far apart, and a token alone waits for each.
+		next := g.label("next")
+		g.op("MOVQ", g.f("h"), "R8")
+		g.op("MOVQ", g.f("N"), "CX")
+		g.p("%s:", next)
+		g.i("PREFETCHT1 256(R8)")
+		g.op("ADDQ", g.f("hs"), "R8")
+		g.op("DECQ", "CX")
+		g.op("JNE", next)
+	}
 	g.tokens(func() {
 		g.row("dt", "dts", "R8")
 		g.row("x", "xs", "R9")
