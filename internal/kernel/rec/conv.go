@@ -112,8 +112,7 @@ func ConvBackward(a *ConvArgs, g *ConvGrads) {
 	}
 }
 
-// convLanes is the number of channels ConvBackward takes at a time: their taps, inputs
-// and gradients stay in the first-level cache.
+// convLanes is the number of channels taken at a time where the loop over tokens is in Go.
 const convLanes = 256
 
 // tap is w channels from c of tap i.
@@ -142,20 +141,20 @@ func (a *ConvArgs) pre(p []float32, t, c, w int) {
 }
 
 func convGeneric(a *ConvArgs) {
-	for c := 0; c < a.C; c += lanes {
-		convBlock(a, c, min(lanes, a.C-c))
+	for c := 0; c < a.C; c += convLanes {
+		convBlock(a, c, min(convLanes, a.C-c))
 	}
 }
 
 // convBlock runs w channels from c. It goes from the last token to the first so that Dst may be X;
 // the new state is taken before.
 func convBlock(a *ConvArgs, c, w int) {
-	var buf [lanes]float32
+	var buf [convLanes]float32
 	p := buf[:w]
 	m, ld := a.Width-1, or(a.StateStride, a.C)
 	// Outputs of the first tokens need the old state: the new one waits in the tail of it only
 	// where that is free, so with few tokens it is moved last.
-	var keep [3][lanes]float32
+	var keep [3][convLanes]float32
 	if m <= len(keep) {
 		for i := range m {
 			copy(keep[i][:], a.input(a.T-m+i, c, w))

@@ -308,16 +308,43 @@ func complexDiagonal(a *ComplexArgs) {
 		complexGeneric(a)
 		return
 	}
-	c := complexCall{T: a.T, N: a.N, stride: 4 * or(a.Stride, a.C), xs: 4 * a.XStride, ys: 4 * a.YStride}
+	c := complexCall{T: a.T, N: a.N, xs: 4 * a.XStride, ys: 4 * a.YStride}
+	from := [...][]float32{a.SRe, a.SIm, a.ARe, a.AIm, a.BRe, a.BIm, a.CRe, a.CIm}
+	to := [len(from)]**float32{&c.sre, &c.sim, &c.are, &c.aim, &c.bre, &c.bim, &c.cre, &c.cim}
+	ld := or(a.Stride, a.C)
+	const L = 16
+	size := (a.N + 1) * L // of an array side by side; one row more, lest all start on one cache set
+	var local []float32
+	if a.T >= complexLocal && a.N > 0 {
+		mem := panels.Get().(*[]float32)
+		defer panels.Put(mem)
+		if n := len(from)*size + L; len(*mem) < n {
+			*mem = make([]float32, n)
+		}
+		local = aligned(*mem)
+	}
 	for i := 0; i < a.C; i += c.lanes {
 		n, part := channels(a.C - i)
-		c.lanes = n
-		c.sre, c.sim, c.are, c.aim = at(a.SRe, i), at(a.SIm, i), at(a.ARe, i), at(a.AIm, i)
-		c.bre, c.bim, c.cre, c.cim = at(a.BRe, i), at(a.BIm, i), at(a.CRe, i), at(a.CIm, i)
+		c.lanes, c.stride = n, 4*ld
+		for k, s := range from {
+			*to[k] = at(s, i)
+			if local != nil {
+				copyRows(local[k*size:], L, s[i:], ld, a.N, n)
+				*to[k], c.stride = &local[k*size], 4*L
+			}
+		}
 		c.d, c.x, c.y = at(a.D, i), &a.X[i], &a.Y[i]
 		complexAsm(&c, part)
+		if local != nil {
+			copyRows(a.SRe[i:], ld, local, L, a.N, n)
+			copyRows(a.SIm[i:], ld, local[size:], L, a.N, n)
+		}
 	}
 }
+
+// complexLocal is the number of tokens from which a vector's states and constants are copied
+// side by side: rows of many channels may all fall on one cache set.
+const complexLocal = 8
 
 type complexBackCall struct {
 	m, re, im, x, dy, dx *float32
