@@ -1092,6 +1092,72 @@ func (g *recGen) complex() {
 	g.close()
 }
 
+// complexGroup prints complex for n tokens at a time, of which T is a multiple: the states and
+// constants of a mode are loaded once for them. Registers: y 0…, x after them, then the state,
+// what comes after it, and A, B and C.
+func (g *recGen) complexGroup(n int) {
+	g.open("complexGroup", "complexCall", "sre", "sim", "are", "aim", "bre", "bim", "cre", "cim", "d", "x", "y", "T", "N", "stride", "xs", "ys", "lanes")
+	const y = 0
+	x, sr, si, u, v := n, 2*n, 2*n+1, 2*n+2, 2*n+3
+	ar, ai, br, bi, cr, ci := 2*n+4, 2*n+5, 2*n+6, 2*n+7, 2*n+8, vecSpare
+	if n > 2 {
+		ci = 2*n + 9
+	}
+	each := func(ptr, stride string, f func(t int)) {
+		g.row(ptr, stride, "R8")
+		for t := range n {
+			f(t)
+			if t < n-1 {
+				g.op("ADDQ", g.f(stride), "R8")
+			}
+		}
+	}
+	group, mode := g.label("group"), g.label("mode")
+	g.op("XORQ", "SI", "SI")
+	g.p("%s:", group)
+	each("x", "xs", func(t int) {
+		g.load("(R8)", x+t)
+		g.zero(y + t)
+	})
+	g.op("MOVQ", g.f("N"), "BX")
+	g.op("XORQ", "CX", "CX") // offset of the mode
+	g.align()
+	g.p("%s:", mode)
+	fields := []string{"sre", "sim", "are", "aim", "bre", "bim", "cre", "cim"}
+	for i, r := range []int{sr, si, ar, ai, br, bi, cr, ci} {
+		g.op("MOVQ", g.f(fields[i]), "DX")
+		g.load("(DX)(CX*1)", r)
+	}
+	for t := range n {
+		g.r3("VMULPS", x+t, br, u)
+		g.r3("VFMADD231PS", sr, ar, u)
+		g.r3("VMULPS", x+t, bi, v)
+		g.r3("VFMADD231PS", si, ar, v)
+		g.r3("VFNMADD231PS", si, ai, u)
+		g.r3("VFMADD231PS", sr, ai, v)
+		g.r3("VFMADD231PS", u, cr, y+t)
+		g.r3("VFNMADD231PS", v, ci, y+t)
+		sr, si, u, v = u, v, sr, si
+	}
+	for i, r := range []int{sr, si} {
+		g.op("MOVQ", g.f(fields[i]), "DX")
+		g.store(r, "(DX)(CX*1)")
+	}
+	g.op("ADDQ", g.f("stride"), "CX")
+	g.op("DECQ", "BX")
+	g.op("JNE", mode)
+	g.loadField("d", sr)
+	each("y", "ys", func(t int) {
+		g.r3("VADDPS", y+t, y+t, y+t)
+		g.r3("VFMADD231PS", x+t, sr, y+t)
+		g.store(y+t, "(R8)")
+	})
+	g.op("ADDQ", fmt.Sprintf("$%d", n), "SI")
+	g.op("CMPQ", "SI", g.f("T"))
+	g.op("JLT", group)
+	g.close()
+}
+
 var complexBackFields = []string{"m", "re", "im", "x", "dy", "dx", "T"}
 
 // complexMode loads rows of 64 bytes of a mode's numbers, the first of them the given one.
@@ -1257,6 +1323,11 @@ func (g *recGen) channels() {
 		g.selectiveBack()
 		g.complexKeep()
 		g.complexBack()
+		if g.wide || g.neon {
+			g.complexGroup(4)
+		} else { // as many as there are registers for
+			g.complexGroup(2)
+		}
 	}
 	for w := 2; w <= 4; w++ {
 		for _, silu := range []bool{false, true} {

@@ -32,6 +32,22 @@ func groupTokens() int {
 	return 2
 }
 
+// complexTokens is the number of tokens of a group of complexGroupAsm.
+func complexTokens() int {
+	if useAVX512 {
+		return 4
+	}
+	return 2
+}
+
+func complexGroupAsm(c *complexCall) {
+	if useAVX512 {
+		complexGroupAVX512(c)
+	} else {
+		complexGroupAVX2(c)
+	}
+}
+
 // columns is how many of n columns the next call of matrixAsm takes: four
 // vectors, with AVX2 two where four do not fit the registers, or at most one.
 func columns(n, form int) int {

@@ -87,6 +87,11 @@ func selectiveKeepAsm(c *selectiveBackCall) { selectiveKeepNEON(c) }
 
 func selectiveBackAsm(c *selectiveBackCall) { selectiveBackNEON(c) }
 
+// complexTokens is the number of tokens of a group of complexGroupAsm.
+func complexTokens() int { return 4 }
+
+func complexGroupAsm(c *complexCall) { complexGroupNEON(c) }
+
 func complexKeepAsm(c *complexBackCall) { complexKeepNEON(c) }
 
 func complexBackAsm(c *complexBackCall) { complexBackNEON(c) }

@@ -308,7 +308,7 @@ func complexDiagonal(a *ComplexArgs) {
 		complexGeneric(a)
 		return
 	}
-	c := complexCall{T: a.T, N: a.N, xs: 4 * a.XStride, ys: 4 * a.YStride}
+	c := complexCall{N: a.N, xs: 4 * a.XStride, ys: 4 * a.YStride}
 	from := [...][]float32{a.SRe, a.SIm, a.ARe, a.AIm, a.BRe, a.BIm, a.CRe, a.CIm}
 	to := [len(from)]**float32{&c.sre, &c.sim, &c.are, &c.aim, &c.bre, &c.bim, &c.cre, &c.cim}
 	ld := or(a.Stride, a.C)
@@ -333,8 +333,17 @@ func complexDiagonal(a *ComplexArgs) {
 				*to[k], c.stride = &local[k*size], 4*L
 			}
 		}
-		c.d, c.x, c.y = at(a.D, i), &a.X[i], &a.Y[i]
-		complexAsm(&c, part)
+		c.d = at(a.D, i)
+		grouped := 0
+		if local != nil && !part {
+			grouped = a.T - a.T%complexTokens()
+			c.T, c.x, c.y = grouped, &a.X[i], &a.Y[i]
+			complexGroupAsm(&c)
+		}
+		if c.T = a.T - grouped; c.T > 0 {
+			c.x, c.y = &a.X[grouped*a.XStride+i], &a.Y[grouped*a.YStride+i]
+			complexAsm(&c, part)
+		}
 		if local != nil {
 			copyRows(a.SRe[i:], ld, local, L, a.N, n)
 			copyRows(a.SIm[i:], ld, local[size:], L, a.N, n)

@@ -579,3 +579,9 @@ func complexBackAVX512(c *complexBackCall)
 
 //go:noescape
 func complexBackAVX2(c *complexBackCall)
+
+//go:noescape
+func complexGroupAVX512(c *complexCall)
+
+//go:noescape
+func complexGroupAVX2(c *complexCall)

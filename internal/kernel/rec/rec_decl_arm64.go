@@ -341,3 +341,6 @@ func complexKeepNEON(c *complexBackCall)
 
 //go:noescape
 func complexBackNEON(c *complexBackCall)
+
+//go:noescape
+func complexGroupNEON(c *complexCall)
