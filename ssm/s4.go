@@ -140,11 +140,7 @@ func (l *S4) Forward(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 func (l *S4) SSM(u *tensor.Tensor, st *tensor.State) *tensor.Tensor {
 	leaves := l.leaves()
 	m := l.kept.of(u.Scope(), leaves[:], 1, l.discretize)[0]
-	var pos []int64
-	if st != nil {
-		pos = st.Pos
-	}
-	return dplr(u, m, l.flatD, st.Part(0), st.Part(1), pos)
+	return dplr(u, m, l.flatD, st.Part(0), st.Part(1))
 }
 
 // Dense are Ā [N, N], B̄ and C of a channel as matrices, over the N/2 numbers

@@ -32,7 +32,7 @@ func (l *S4) Kernel(s *tensor.Scope, length int) *tensor.Tensor {
 		impulse.Narrow(1, 0, 1).SetFrom(tensor.Enter(s, unit(H)))
 		leaves := l.leaves()
 		m := l.kept.of(s, leaves[:], 1, l.discretize)[0]
-		return dplr(impulse, m, tensor.Enter(s, tensor.New(H)), nil, nil, nil).Reshape(length, H)
+		return dplr(impulse, m, tensor.Enter(s, tensor.New(H)), nil, nil).Reshape(length, H)
 	}
 	bins := length/2 + 1
 	re, im := make([]float32, bins*H), make([]float32, bins*H)

@@ -2,6 +2,7 @@ package ssm
 
 import (
 	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/kernel/rec"
 	"github.com/subquad/subquad/internal/kernel/vec"
 	"github.com/subquad/subquad/tensor"
 )
@@ -11,10 +12,10 @@ import (
 //	x_t = α⊙x_{t−1} − p·2Re(q·x_{t−1}) + b u_t,   y_t = 2 Re(c·x_t) + D u_t
 //
 // u is [batch, T, H], and so is the result; the state is two parts [batch, N/2,
-// H]. pos is where each sequence stands, nil for its start.
-func dplr(u, m, D *tensor.Tensor, re, im *tensor.Part, pos []int64) *tensor.Tensor {
+// H].
+func dplr(u, m, D *tensor.Tensor, re, im *tensor.Part) *tensor.Tensor {
 	const op = "ssm.S4"
-	r := dplrScan{B: u.Dim(0), T: u.Dim(1), H: u.Dim(2), N: m.Dim(1), pos: pos}
+	r := dplrScan{B: u.Dim(0), T: u.Dim(1), H: u.Dim(2), N: m.Dim(1)}
 	y := tensor.Out(op, u.Shape(), u, m, D)
 	s := y.Scope()
 	re0, re1 := re.Begin(s, op, r.B, r.N, r.H)
@@ -24,7 +25,6 @@ func dplr(u, m, D *tensor.Tensor, re, im *tensor.Part, pos []int64) *tensor.Tens
 	} else {
 		u, m = tensor.Contiguous(u), tensor.Contiguous(m)
 		r.u, r.m, r.d, r.y, r.re, r.im = u.Data(), m.Data(), D.Data(), y.Data(), re1.Data(), im1.Data()
-		r.scratch = s.Floats(4 * r.B * r.H)
 		workers := s.Workers()
 		if hw.Tasks(workers, r.B*r.blocks(), float64(r.T*r.N*min(r.H, s4Block))) > 1 {
 			r.parallel(workers)
@@ -44,9 +44,8 @@ func dplr(u, m, D *tensor.Tensor, re, im *tensor.Part, pos []int64) *tensor.Tens
 }
 
 type dplrScan struct {
-	B, T, H, N                  int
-	pos                         []int64
-	u, m, d, y, re, im, scratch []float32
+	B, T, H, N         int
+	u, m, d, y, re, im []float32
 }
 
 const s4Block = 128 // channels that one worker takes
@@ -68,30 +67,13 @@ func (r *dplrScan) row(k, n, lo, hi int) []float32 {
 func (r *dplrScan) unit(i int) {
 	b, lo := i/r.blocks(), i%r.blocks()*s4Block
 	hi := min(lo+s4Block, r.H)
-	re, im := r.re[b*r.N*r.H+lo:], r.im[b*r.N*r.H+lo:]
-	scratch := r.scratch[4*(b*r.H+lo):][:4*(hi-lo)]
-	for t := range r.T {
-		o := (b*r.T + t) * r.H
-		u, y := r.u[o+lo:o+hi], r.y[o+lo:o+hi]
-		r.step(re, im, r.H, u, lo, hi, scratch)
-		vec.Mul(y, r.d[lo:hi], u)
-		for n := range r.N {
-			vec.MulAdd(y, r.row(8, n, lo, hi), re[n*r.H:][:hi-lo])
-			vec.MulAdd(y, r.row(9, n, lo, hi), im[n*r.H:][:hi-lo])
-		}
-		at := int64(t)
-		if r.pos != nil {
-			at += r.pos[b]
-		}
-		if at%quietTokens == 0 {
-			r.quiet(re, im, r.H, hi-lo)
-		}
-	}
+	row := func(k int) []float32 { return r.m[k*r.N*r.H+lo:] }
+	state, o := b*r.N*r.H+lo, b*r.T*r.H+lo
+	rec.DPLR(&rec.DPLRArgs{T: r.T, C: hi - lo, N: r.N, SRe: r.re[state:], SIm: r.im[state:], ARe: row(0), AIm: row(1), PRe: row(2), PIm: row(3),
+		QRe: row(4), QIm: row(5), BRe: row(6), BIm: row(7), CRe: row(8), CIm: row(9), D: r.d[lo:], U: r.u[o:], Y: r.y[o:], Stride: r.H, UStride: r.H, YStride: r.H})
 }
 
-// quietTokens is how often states that have decayed to almost nothing are made
-// zeros. Which tokens those are depends on the position alone: a sequence may be
-// cut anywhere.
+// quietTokens is how often gradients that have decayed to almost nothing are made zeros.
 const quietTokens = 16
 
 // quiet keeps what decays, in rows stride apart, from becoming denormal numbers (see rec.Flush).

@@ -1263,6 +1263,88 @@ func (g *recGen) complexBack() {
 	g.close()
 }
 
+// dplr prints the recurrence of complex modes with a correction of rank one, of one vector of
+// channels. What the correction reads of the states after a token is summed up while they are
+// written. Registers: −z 0, two parts of the next z 1 and 2, u 3, two parts of y 4 and 5.
+func (g *recGen) dplr() {
+	fields := []string{"sre", "sim", "are", "aim", "pre", "pim", "qre", "qim", "bre", "bim", "cre", "cim"}
+	g.open("dplr", "dplrCall", append(fields, "d", "u", "y", "T", "N", "stride", "us", "ys", "lanes")...)
+	const z, next0, next1, u, y0, y1, xr, xi, nr, ni, c, e = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+	held := []string{"R8", "R9", "R10", "R11", "R12", "R13", "AX"} // addresses that there are registers for
+	for i, r := range held {
+		g.op("MOVQ", g.f(fields[i]), r)
+	}
+	at := func(i int) string {
+		if i < len(held) {
+			return "(" + held[i] + ")(CX*1)"
+		}
+		g.op("MOVQ", g.f(fields[i]), "DX")
+		return "(DX)(CX*1)"
+	}
+	pair := func(i int) { // c and e are the real and the imaginary part
+		g.load(at(i), c)
+		g.load(at(i+1), e)
+	}
+	modes := func(f func()) {
+		mode := g.label("mode")
+		g.op("MOVQ", g.f("N"), "BX")
+		g.op("XORQ", "CX", "CX") // offset of the mode
+		g.align()
+		g.p("%s:", mode)
+		f()
+		g.op("ADDQ", g.f("stride"), "CX")
+		g.op("DECQ", "BX")
+		g.op("JNE", mode)
+	}
+	g.zero(next0)
+	g.zero(next1)
+	modes(func() {
+		g.load(at(0), xr)
+		g.load(at(1), xi)
+		pair(6)
+		g.r3("VFMADD231PS", xr, c, next0)
+		g.r3("VFMADD231PS", xi, e, next1)
+	})
+	g.tokens(func() {
+		g.zero(z)
+		g.r3("VADDPS", next1, next0, next0)
+		g.r3("VSUBPS", next0, z, z)
+		for _, r := range []int{next0, next1, y0, y1} {
+			g.zero(r)
+		}
+		g.row("u", "us", "DX")
+		g.load("(DX)", u)
+		modes(func() {
+			g.load(at(0), xr)
+			g.load(at(1), xi)
+			pair(2)
+			g.r3("VMULPS", xr, c, nr)
+			g.r3("VMULPS", xi, c, ni)
+			g.r3("VFNMADD231PS", xi, e, nr)
+			g.r3("VFMADD231PS", xr, e, ni)
+			for _, t := range []struct{ field, by int }{{4, z}, {8, u}} {
+				pair(t.field)
+				g.r3("VFMADD231PS", t.by, c, nr)
+				g.r3("VFMADD231PS", t.by, e, ni)
+			}
+			g.store(nr, at(0))
+			g.store(ni, at(1))
+			pair(6)
+			g.r3("VFMADD231PS", nr, c, next0)
+			g.r3("VFMADD231PS", ni, e, next1)
+			pair(10)
+			g.r3("VFMADD231PS", nr, c, y0)
+			g.r3("VFMADD231PS", ni, e, y1)
+		})
+		g.loadField("d", c)
+		g.r3("VFMADD231PS", u, c, y0)
+		g.r3("VADDPS", y1, y0, y0)
+		g.row("y", "ys", "DX")
+		g.store(y0, "(DX)")
+	})
+	g.close()
+}
+
 // diagonal prints h = a·h + b of one vector of channels.
 func (g *recGen) diagonal() {
 	g.open("diagonal", "diagonalCall", "a", "b", "h", "state", "T", "as", "bs", "hs", "lanes")
@@ -1339,6 +1421,7 @@ func (g *recGen) channels() {
 	g.softmax()
 	g.softmaxBack()
 	g.complex()
+	g.dplr()
 	g.diagonal()
 }
 

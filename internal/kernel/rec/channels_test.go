@@ -167,6 +167,57 @@ func TestDecay(t *testing.T) {
 }
 
 // The way back against the portable one, which scan's tests compare with differences.
+func TestDPLR(t *testing.T) {
+	eachChannels(t, func(t *testing.T, r source, T, C int) {
+		for _, N := range []int{0, 1, 6} {
+			ld := C + r.IntN(4)
+			var in [12][]float32 // S, A, P, Q, B, C
+			for i := range in {
+				in[i] = r.uniform(N*ld, -0.4, 0.4)
+			}
+			u, y, d := newRows(r, T, C, r.normals), newRows(r, T, C, r.normals), r.normal(C, 1)
+			want := make([]float64, T*C)
+			re, im := wide(in[0]), wide(in[1])
+			for i := range T {
+				for c := range C {
+					v, z := float64(u.s[i*u.stride+c]), 0.0
+					at := func(k, n int) complex128 { return complex(float64(in[k][n*ld+c]), float64(in[k+1][n*ld+c])) }
+					form := func(k, n int) float64 { return real(at(k, n))*re[n*ld+c] + imag(at(k, n))*im[n*ld+c] }
+					for n := range N {
+						z += form(6, n)
+					}
+					want[i*C+c] = float64(d[c]) * v
+					for n := range N {
+						j := n*ld + c
+						s := at(2, n)*complex(re[j], im[j]) - at(4, n)*complex(z, 0) + at(8, n)*complex(v, 0)
+						re[j], im[j] = real(s), imag(s)
+						want[i*C+c] += form(10, n)
+					}
+				}
+			}
+			sre, sim := newGuarded(N*ld, 1), newGuarded(N*ld, 2)
+			run := func(y rows, sre, sim []float32, t, n, c, w int) {
+				at := func(s []float32) []float32 { return s[min(c, len(s)):] }
+				DPLR(&DPLRArgs{T: n, C: w, N: N, SRe: at(sre), SIm: at(sim), ARe: at(in[2]), AIm: at(in[3]), PRe: at(in[4]), PIm: at(in[5]), QRe: at(in[6]), QIm: at(in[7]),
+					BRe: at(in[8]), BIm: at(in[9]), CRe: at(in[10]), CIm: at(in[11]), D: d[c:], U: u.s[t*u.stride+c:], Y: y.s[t*y.stride+c:], Stride: ld, UStride: u.stride, YStride: y.stride})
+			}
+			copy(sre.s, in[0])
+			copy(sim.s, in[1])
+			y2, re2, im2 := y.clone(), clone(in[0]), clone(in[1])
+			run(y, sre.s, sim.s, 0, T, 0, C)
+			near(t, "dplr output", y.gather(), want, 4e-6)
+			near(t, "dplr state", gather(sre.s, N, ld, C), wide2(re, N, ld, C), 4e-6)
+			near(t, "dplr state", gather(sim.s, N, ld, C), wide2(im, N, ld, C), 4e-6)
+			y.guard(t, "Y")
+			sre.check(t, "SRe", N, 0, C)
+			sim.check(t, "SIm", N, 0, C)
+			inPieces(r, T, C, func(t, n, c, w int) { run(y2, re2, im2, t, n, c, w) })
+			same(t, "dplr output in pieces", y2.gather(), y.gather())
+			same(t, "what is beside the state", sre.s, mix(sre.s, in[0], ld, C))
+		}
+	})
+}
+
 func TestComplexBackward(t *testing.T) {
 	eachChannels(t, func(t *testing.T, r source, T, C int) {
 		for _, N := range []int{1, 6} {

@@ -139,6 +139,19 @@ func softmaxBackAsm(c *softmaxBackCall, part bool) {
 	}
 }
 
+func dplrAsm(c *dplrCall, part bool) {
+	switch {
+	case useAVX512 && part:
+		dplrAVX512Part(c)
+	case useAVX512:
+		dplrAVX512(c)
+	case part:
+		dplrAVX2Part(c)
+	default:
+		dplrAVX2(c)
+	}
+}
+
 func selectiveKeepAsm(c *selectiveBackCall) {
 	if useAVX512 {
 		selectiveKeepAVX512(c)

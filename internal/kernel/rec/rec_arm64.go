@@ -83,6 +83,14 @@ func softmaxBackAsm(c *softmaxBackCall, part bool) {
 	}
 }
 
+func dplrAsm(c *dplrCall, part bool) {
+	if part {
+		dplrNEONPart(c)
+	} else {
+		dplrNEON(c)
+	}
+}
+
 func selectiveKeepAsm(c *selectiveBackCall) { selectiveKeepNEON(c) }
 
 func selectiveBackAsm(c *selectiveBackCall) { selectiveBackNEON(c) }

@@ -1753,6 +1753,122 @@ done_42:
 	BLT token_40
 	RET
 
+// func dplrNEON(c *dplrCall)
+TEXT ·dplrNEON(SB), NOSPLIT, $0-8
+	MOVD c+0(FP), R0
+	MOVD $vecConsts<>(SB), R5
+	MOVD 0(R0), R8
+	MOVD 8(R0), R9
+	MOVD 16(R0), R10
+	MOVD 24(R0), R11
+	MOVD 32(R0), R12
+	MOVD 40(R0), R13
+	MOVD 48(R0), R5
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	MOVD 128(R0), R4
+	MOVD ZR, R3
+	PCALIGN $16
+mode_43:
+	ADD R3, R8, R6
+	FMOVQ (R6), F6
+	ADD R3, R9, R6
+	FMOVQ (R6), F7
+	ADD R3, R5, R6
+	FMOVQ (R6), F10
+	MOVD 56(R0), R2
+	ADD R3, R2, R6
+	FMOVQ (R6), F11
+	VFMLA V6.S4, V10.S4, V1.S4
+	VFMLA V7.S4, V11.S4, V2.S4
+	MOVD 136(R0), R6
+	ADD R6, R3
+	SUBS $1, R4
+	BNE mode_43
+	MOVD ZR, R1
+token_44:
+	VEOR V0.B16, V0.B16, V0.B16
+	WORD $0x4E22D421 // FADD V1.4S, V1.4S, V2.4S
+	WORD $0x4EA1D400 // FSUB V0.4S, V0.4S, V1.4S
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	MOVD R1, R2
+	MOVD 144(R0), R6
+	MUL R6, R2
+	MOVD 104(R0), R6
+	ADD R6, R2
+	FMOVQ (R2), F3
+	MOVD 128(R0), R4
+	MOVD ZR, R3
+	PCALIGN $16
+mode_45:
+	ADD R3, R8, R6
+	FMOVQ (R6), F6
+	ADD R3, R9, R6
+	FMOVQ (R6), F7
+	ADD R3, R10, R6
+	FMOVQ (R6), F10
+	ADD R3, R11, R6
+	FMOVQ (R6), F11
+	WORD $0x6E26DD48 // FMUL V8.4S, V10.4S, V6.4S
+	WORD $0x6E27DD49 // FMUL V9.4S, V10.4S, V7.4S
+	VFMLS V7.S4, V11.S4, V8.S4
+	VFMLA V6.S4, V11.S4, V9.S4
+	ADD R3, R12, R6
+	FMOVQ (R6), F10
+	ADD R3, R13, R6
+	FMOVQ (R6), F11
+	VFMLA V0.S4, V10.S4, V8.S4
+	VFMLA V0.S4, V11.S4, V9.S4
+	MOVD 64(R0), R2
+	ADD R3, R2, R6
+	FMOVQ (R6), F10
+	MOVD 72(R0), R2
+	ADD R3, R2, R6
+	FMOVQ (R6), F11
+	VFMLA V3.S4, V10.S4, V8.S4
+	VFMLA V3.S4, V11.S4, V9.S4
+	ADD R3, R8, R6
+	FMOVQ F8, (R6)
+	ADD R3, R9, R6
+	FMOVQ F9, (R6)
+	ADD R3, R5, R6
+	FMOVQ (R6), F10
+	MOVD 56(R0), R2
+	ADD R3, R2, R6
+	FMOVQ (R6), F11
+	VFMLA V8.S4, V10.S4, V1.S4
+	VFMLA V9.S4, V11.S4, V2.S4
+	MOVD 80(R0), R2
+	ADD R3, R2, R6
+	FMOVQ (R6), F10
+	MOVD 88(R0), R2
+	ADD R3, R2, R6
+	FMOVQ (R6), F11
+	VFMLA V8.S4, V10.S4, V4.S4
+	VFMLA V9.S4, V11.S4, V5.S4
+	MOVD 136(R0), R6
+	ADD R6, R3
+	SUBS $1, R4
+	BNE mode_45
+	MOVD 96(R0), R2
+	FMOVQ (R2), F10
+	VFMLA V3.S4, V10.S4, V4.S4
+	WORD $0x4E25D484 // FADD V4.4S, V4.4S, V5.4S
+	MOVD R1, R2
+	MOVD 152(R0), R6
+	MUL R6, R2
+	MOVD 112(R0), R6
+	ADD R6, R2
+	FMOVQ F4, (R2)
+	ADD $1, R1
+	MOVD 120(R0), R6
+	CMP R6, R1
+	BLT token_44
+	RET
+
 // func diagonalNEON(c *diagonalCall)
 TEXT ·diagonalNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
@@ -1760,7 +1876,7 @@ TEXT ·diagonalNEON(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVQ (R2), F0
 	MOVD ZR, R1
-token_43:
+token_46:
 	MOVD R1, R8
 	MOVD 40(R0), R6
 	MUL R6, R8
@@ -1785,7 +1901,7 @@ token_43:
 	ADD $1, R1
 	MOVD 32(R0), R6
 	CMP R6, R1
-	BLT token_43
+	BLT token_46
 	MOVD 24(R0), R2
 	FMOVQ F0, (R2)
 	RET
@@ -1795,7 +1911,7 @@ TEXT ·matrixNoneNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_44:
+group_47:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1822,7 +1938,7 @@ group_44:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_45:
+row_48:
 	FMOVQ 0(R8), F8
 	FMOVQ 16(R8), F9
 	FMOVQ 32(R8), F10
@@ -1845,11 +1961,11 @@ row_45:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_45
+	BNE row_48
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_44
+	BLT group_47
 	RET
 
 // func matrixGroupNoneNEON(c *matrixCall)
@@ -1857,7 +1973,7 @@ TEXT ·matrixGroupNoneNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_46:
+group_49:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -1896,7 +2012,7 @@ group_46:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_47:
+row_50:
 	FMOVQ 0(R8), F24
 	FMOVQ 16(R8), F25
 	FMOVQ 32(R8), F26
@@ -1943,11 +2059,11 @@ row_47:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_47
+	BNE row_50
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_46
+	BLT group_49
 	RET
 
 // func matrixRankOneNoneNEON(c *matrixCall)
@@ -1963,7 +2079,7 @@ TEXT ·matrixRankOneNoneNEON(SB), NOSPLIT, $0-8
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD ZR, R3
-first_48:
+first_51:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V21.S4]
 	FMOVQ 0(R8), F16
@@ -1977,9 +2093,9 @@ first_48:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_48
+	BLT first_51
 	MOVD ZR, R1
-token_49:
+token_52:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2016,9 +2132,9 @@ token_49:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_50
+	BLT last_53
 	MOVD R1, R2
-last_50:
+last_53:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -2027,7 +2143,7 @@ last_50:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_51:
+row_54:
 	VLD1R (R11), [V17.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V18.S4]
@@ -2063,11 +2179,11 @@ row_51:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_51
+	BLT row_54
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_49
+	BLT token_52
 	RET
 
 // func matrixAfterNEON(c *matrixCall)
@@ -2075,7 +2191,7 @@ TEXT ·matrixAfterNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_52:
+group_55:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2112,7 +2228,7 @@ group_52:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_53:
+row_56:
 	FMOVQ 0(R8), F8
 	FMOVQ 16(R8), F9
 	FMOVQ 32(R8), F10
@@ -2141,7 +2257,7 @@ row_53:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_53
+	BNE row_56
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2154,7 +2270,7 @@ row_53:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_52
+	BLT group_55
 	RET
 
 // func matrixGroupAfterNEON(c *matrixCall)
@@ -2162,7 +2278,7 @@ TEXT ·matrixGroupAfterNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_54:
+group_57:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2219,7 +2335,7 @@ group_54:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_55:
+row_58:
 	FMOVQ 0(R8), F24
 	FMOVQ 16(R8), F25
 	FMOVQ 32(R8), F26
@@ -2284,7 +2400,7 @@ row_55:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_55
+	BNE row_58
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2309,7 +2425,7 @@ row_55:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_54
+	BLT group_57
 	RET
 
 // func matrixRankOneAfterNEON(c *matrixCall)
@@ -2325,7 +2441,7 @@ TEXT ·matrixRankOneAfterNEON(SB), NOSPLIT, $0-8
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD ZR, R3
-first_56:
+first_59:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V21.S4]
 	FMOVQ 0(R8), F16
@@ -2339,9 +2455,9 @@ first_56:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_56
+	BLT first_59
 	MOVD ZR, R1
-token_57:
+token_60:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2387,9 +2503,9 @@ token_57:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_58
+	BLT last_61
 	MOVD R1, R2
-last_58:
+last_61:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -2398,7 +2514,7 @@ last_58:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_59:
+row_62:
 	VLD1R (R11), [V17.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V18.S4]
@@ -2440,7 +2556,7 @@ row_59:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_59
+	BLT row_62
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2453,7 +2569,7 @@ row_59:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_57
+	BLT token_60
 	RET
 
 // func matrixBeforeNEON(c *matrixCall)
@@ -2461,7 +2577,7 @@ TEXT ·matrixBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_60:
+group_63:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2498,7 +2614,7 @@ group_60:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_61:
+row_64:
 	FMOVQ 0(R8), F8
 	FMOVQ 16(R8), F9
 	FMOVQ 32(R8), F10
@@ -2527,7 +2643,7 @@ row_61:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_61
+	BNE row_64
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2540,7 +2656,7 @@ row_61:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_60
+	BLT group_63
 	RET
 
 // func matrixGroupBeforeNEON(c *matrixCall)
@@ -2548,7 +2664,7 @@ TEXT ·matrixGroupBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_62:
+group_65:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2605,7 +2721,7 @@ group_62:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_63:
+row_66:
 	FMOVQ 0(R8), F24
 	FMOVQ 16(R8), F25
 	FMOVQ 32(R8), F26
@@ -2670,7 +2786,7 @@ row_63:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_63
+	BNE row_66
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2695,7 +2811,7 @@ row_63:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_62
+	BLT group_65
 	RET
 
 // func matrixRankOneBeforeNEON(c *matrixCall)
@@ -2711,7 +2827,7 @@ TEXT ·matrixRankOneBeforeNEON(SB), NOSPLIT, $0-8
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	MOVD ZR, R3
-first_64:
+first_67:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V21.S4]
 	FMOVQ 0(R8), F16
@@ -2725,9 +2841,9 @@ first_64:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_64
+	BLT first_67
 	MOVD ZR, R1
-token_65:
+token_68:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2773,9 +2889,9 @@ token_65:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_66
+	BLT last_69
 	MOVD R1, R2
-last_66:
+last_69:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -2784,7 +2900,7 @@ last_66:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_67:
+row_70:
 	VLD1R (R11), [V17.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V18.S4]
@@ -2826,7 +2942,7 @@ row_67:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_67
+	BLT row_70
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -2839,7 +2955,7 @@ row_67:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_65
+	BLT token_68
 	RET
 
 // func matrixVectorNoneNEON(c *matrixCall)
@@ -2847,7 +2963,7 @@ TEXT ·matrixVectorNoneNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_68:
+group_71:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2871,7 +2987,7 @@ group_68:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_69:
+row_72:
 	FMOVQ 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -2882,11 +2998,11 @@ row_69:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_69
+	BNE row_72
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_68
+	BLT group_71
 	RET
 
 // func matrixVectorGroupNoneNEON(c *matrixCall)
@@ -2894,7 +3010,7 @@ TEXT ·matrixVectorGroupNoneNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_70:
+group_73:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -2924,7 +3040,7 @@ group_70:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_71:
+row_74:
 	FMOVQ 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -2947,11 +3063,11 @@ row_71:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_71
+	BNE row_74
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_70
+	BLT group_73
 	RET
 
 // func matrixVectorRankOneNoneNEON(c *matrixCall)
@@ -2964,7 +3080,7 @@ TEXT ·matrixVectorRankOneNoneNEON(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_72:
+first_75:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVQ 0(R8), F4
@@ -2972,9 +3088,9 @@ first_72:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_72
+	BLT first_75
 	MOVD ZR, R1
-token_73:
+token_76:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3002,9 +3118,9 @@ token_73:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_74
+	BLT last_77
 	MOVD R1, R2
-last_74:
+last_77:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -3013,7 +3129,7 @@ last_74:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_75:
+row_78:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -3031,11 +3147,11 @@ row_75:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_75
+	BLT row_78
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_73
+	BLT token_76
 	RET
 
 // func matrixVectorAfterNEON(c *matrixCall)
@@ -3043,7 +3159,7 @@ TEXT ·matrixVectorAfterNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_76:
+group_79:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3074,7 +3190,7 @@ group_76:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_77:
+row_80:
 	FMOVQ 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -3088,7 +3204,7 @@ row_77:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_77
+	BNE row_80
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -3098,7 +3214,7 @@ row_77:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_76
+	BLT group_79
 	RET
 
 // func matrixVectorGroupAfterNEON(c *matrixCall)
@@ -3106,7 +3222,7 @@ TEXT ·matrixVectorGroupAfterNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_78:
+group_81:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3145,7 +3261,7 @@ group_78:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_79:
+row_82:
 	FMOVQ 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -3177,7 +3293,7 @@ row_79:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_79
+	BNE row_82
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -3193,7 +3309,7 @@ row_79:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_78
+	BLT group_81
 	RET
 
 // func matrixVectorRankOneAfterNEON(c *matrixCall)
@@ -3206,7 +3322,7 @@ TEXT ·matrixVectorRankOneAfterNEON(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_80:
+first_83:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVQ 0(R8), F4
@@ -3214,9 +3330,9 @@ first_80:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_80
+	BLT first_83
 	MOVD ZR, R1
-token_81:
+token_84:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3250,9 +3366,9 @@ token_81:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_82
+	BLT last_85
 	MOVD R1, R2
-last_82:
+last_85:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -3261,7 +3377,7 @@ last_82:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_83:
+row_86:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -3282,7 +3398,7 @@ row_83:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_83
+	BLT row_86
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -3292,7 +3408,7 @@ row_83:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_81
+	BLT token_84
 	RET
 
 // func matrixVectorBeforeNEON(c *matrixCall)
@@ -3300,7 +3416,7 @@ TEXT ·matrixVectorBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_84:
+group_87:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3331,7 +3447,7 @@ group_84:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_85:
+row_88:
 	FMOVQ 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -3345,7 +3461,7 @@ row_85:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_85
+	BNE row_88
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -3355,7 +3471,7 @@ row_85:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_84
+	BLT group_87
 	RET
 
 // func matrixVectorGroupBeforeNEON(c *matrixCall)
@@ -3363,7 +3479,7 @@ TEXT ·matrixVectorGroupBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_86:
+group_89:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3402,7 +3518,7 @@ group_86:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_87:
+row_90:
 	FMOVQ 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -3434,7 +3550,7 @@ row_87:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_87
+	BNE row_90
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -3450,7 +3566,7 @@ row_87:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_86
+	BLT group_89
 	RET
 
 // func matrixVectorRankOneBeforeNEON(c *matrixCall)
@@ -3463,7 +3579,7 @@ TEXT ·matrixVectorRankOneBeforeNEON(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_88:
+first_91:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVQ 0(R8), F4
@@ -3471,9 +3587,9 @@ first_88:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_88
+	BLT first_91
 	MOVD ZR, R1
-token_89:
+token_92:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -3507,9 +3623,9 @@ token_89:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_90
+	BLT last_93
 	MOVD R1, R2
-last_90:
+last_93:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -3518,7 +3634,7 @@ last_90:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_91:
+row_94:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -3539,7 +3655,7 @@ row_91:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_91
+	BLT row_94
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -3549,7 +3665,7 @@ row_91:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_89
+	BLT token_92
 	RET
 
 // func selectiveNEONPart(c *selectiveCall)
@@ -3559,7 +3675,7 @@ TEXT ·selectiveNEONPart(SB), NOSPLIT, $0-8
 	MOVD 56(R0), R2
 	FMOVS (R2), F7
 	MOVD ZR, R1
-token_92:
+token_95:
 	MOVD R1, R8
 	MOVD 96(R0), R6
 	MUL R6, R8
@@ -3593,7 +3709,7 @@ token_92:
 	MOVD 72(R0), R4
 	MOVD ZR, R3
 	PCALIGN $16
-row_95:
+row_98:
 	FMOVS (R9), F0
 	ADD R13, R9
 	WORD $0x6E24DC00 // FMUL V0.4S, V0.4S, V4.4S
@@ -3633,8 +3749,8 @@ row_95:
 	ADD R12, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_95
-done_96:
+	BLT row_98
+done_99:
 	MOVD R1, R8
 	MOVD 112(R0), R6
 	MUL R6, R8
@@ -3644,7 +3760,7 @@ done_96:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_92
+	BLT token_95
 	RET
 
 // func conv2NEONPart(c *convCall)
@@ -3665,7 +3781,7 @@ TEXT ·conv2NEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_97:
+token_100:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3685,7 +3801,7 @@ token_97:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_97
+	BLT token_100
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -3704,7 +3820,7 @@ TEXT ·convRow2NEONPart(SB), NOSPLIT, $0-8
 	MOVD 48(R0), R2
 	MOVD ZR, R3
 	PCALIGN $16
-loop_98:
+loop_101:
 	ADD R3, R2, R6
 	FMOVS (R6), F0
 	ADD R3, R8, R6
@@ -3722,7 +3838,7 @@ loop_98:
 	ADD $16, R3
 	MOVD 64(R0), R6
 	CMP R6, R3
-	BLT loop_98
+	BLT loop_101
 	RET
 
 // func conv2SiLUNEONPart(c *convCall)
@@ -3743,7 +3859,7 @@ TEXT ·conv2SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_99:
+token_102:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3800,7 +3916,7 @@ token_99:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_99
+	BLT token_102
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -3819,7 +3935,7 @@ TEXT ·convRow2SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 48(R0), R2
 	MOVD ZR, R3
 	PCALIGN $16
-loop_100:
+loop_103:
 	ADD R3, R2, R6
 	FMOVS (R6), F0
 	ADD R3, R8, R6
@@ -3874,7 +3990,7 @@ loop_100:
 	ADD $16, R3
 	MOVD 64(R0), R6
 	CMP R6, R3
-	BLT loop_100
+	BLT loop_103
 	RET
 
 // func conv3NEONPart(c *convCall)
@@ -3901,7 +4017,7 @@ TEXT ·conv3NEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_101:
+token_104:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -3923,7 +4039,7 @@ token_101:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_101
+	BLT token_104
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -3946,7 +4062,7 @@ TEXT ·convRow3NEONPart(SB), NOSPLIT, $0-8
 	MOVD 48(R0), R2
 	MOVD ZR, R3
 	PCALIGN $16
-loop_102:
+loop_105:
 	ADD R3, R2, R6
 	FMOVS (R6), F0
 	ADD R3, R8, R6
@@ -3969,7 +4085,7 @@ loop_102:
 	ADD $16, R3
 	MOVD 64(R0), R6
 	CMP R6, R3
-	BLT loop_102
+	BLT loop_105
 	RET
 
 // func conv3SiLUNEONPart(c *convCall)
@@ -3996,7 +4112,7 @@ TEXT ·conv3SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_103:
+token_106:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -4055,7 +4171,7 @@ token_103:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_103
+	BLT token_106
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -4078,7 +4194,7 @@ TEXT ·convRow3SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 48(R0), R2
 	MOVD ZR, R3
 	PCALIGN $16
-loop_104:
+loop_107:
 	ADD R3, R2, R6
 	FMOVS (R6), F0
 	ADD R3, R8, R6
@@ -4138,7 +4254,7 @@ loop_104:
 	ADD $16, R3
 	MOVD 64(R0), R6
 	CMP R6, R3
-	BLT loop_104
+	BLT loop_107
 	RET
 
 // func conv4NEONPart(c *convCall)
@@ -4171,7 +4287,7 @@ TEXT ·conv4NEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_105:
+token_108:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -4195,7 +4311,7 @@ token_105:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_105
+	BLT token_108
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -4226,7 +4342,7 @@ TEXT ·convRow4NEONPart(SB), NOSPLIT, $0-8
 	MOVD 48(R0), R2
 	MOVD ZR, R3
 	PCALIGN $16
-loop_106:
+loop_109:
 	ADD R3, R2, R6
 	FMOVS (R6), F0
 	ADD R3, R8, R6
@@ -4254,7 +4370,7 @@ loop_106:
 	ADD $16, R3
 	MOVD 64(R0), R6
 	CMP R6, R3
-	BLT loop_106
+	BLT loop_109
 	RET
 
 // func conv4SiLUNEONPart(c *convCall)
@@ -4287,7 +4403,7 @@ TEXT ·conv4SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F14
 	MOVD ZR, R1
-token_107:
+token_110:
 	MOVD R1, R8
 	MOVD 56(R0), R6
 	MUL R6, R8
@@ -4348,7 +4464,7 @@ token_107:
 	ADD $1, R1
 	MOVD 40(R0), R6
 	CMP R6, R1
-	BLT token_107
+	BLT token_110
 	MOVD 32(R0), R8
 	FMOVS F6, (R8)
 	MOVD 72(R0), R6
@@ -4379,7 +4495,7 @@ TEXT ·convRow4SiLUNEONPart(SB), NOSPLIT, $0-8
 	MOVD 48(R0), R2
 	MOVD ZR, R3
 	PCALIGN $16
-loop_108:
+loop_111:
 	ADD R3, R2, R6
 	FMOVS (R6), F0
 	ADD R3, R8, R6
@@ -4444,7 +4560,7 @@ loop_108:
 	ADD $16, R3
 	MOVD 64(R0), R6
 	CMP R6, R3
-	BLT loop_108
+	BLT loop_111
 	RET
 
 // func wkv4NEONPart(c *wkv4Call)
@@ -4462,7 +4578,7 @@ TEXT ·wkv4NEONPart(SB), NOSPLIT, $0-8
 	MOVD 32(R0), R2
 	FMOVS (R2), F10
 	MOVD ZR, R1
-token_109:
+token_112:
 	MOVD R1, R8
 	MOVD 72(R0), R6
 	MUL R6, R8
@@ -4586,7 +4702,7 @@ token_109:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_109
+	BLT token_112
 	MOVD 0(R0), R2
 	FMOVS F6, (R2)
 	MOVD 8(R0), R2
@@ -4613,9 +4729,9 @@ TEXT ·softmaxNEONPart(SB), NOSPLIT, $0-8
 	MOVD 40(R0), R4
 	MOVD ZR, R3
 	SUBS $3, R4
-	BLE one_111
+	BLE one_114
 	PCALIGN $16
-rows_110:
+rows_113:
 	FMOVS (R8), F5
 	WORD $0x4E25F400 // FMAX V0.4S, V0.4S, V5.4S
 	ADD R12, R8
@@ -4630,19 +4746,19 @@ rows_110:
 	ADD R12, R8
 	ADD $4, R3
 	CMP R4, R3
-	BLT rows_110
-one_111:
+	BLT rows_113
+one_114:
 	MOVD 40(R0), R4
 	CMP R4, R3
-	BGE done_113
-row_112:
+	BGE done_116
+row_115:
 	FMOVS (R8), F5
 	WORD $0x4E25F400 // FMAX V0.4S, V0.4S, V5.4S
 	ADD R12, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_112
-done_113:
+	BLT row_115
+done_116:
 	WORD $0x4E21F400 // FMAX V0.4S, V0.4S, V1.4S
 	WORD $0x4E23F442 // FMAX V2.4S, V2.4S, V3.4S
 	WORD $0x4E22F405 // FMAX V5.4S, V0.4S, V2.4S
@@ -4687,7 +4803,7 @@ done_113:
 	MOVD 40(R0), R4
 	MOVD ZR, R3
 	PCALIGN $16
-row_116:
+row_119:
 	MOVD R8, R9
 	FMOVS (R9), F0
 	ADD R12, R9
@@ -4722,8 +4838,8 @@ row_116:
 	WORD $0x4E22D4C6 // FADD V6.4S, V6.4S, V2.4S
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_116
-done_117:
+	BLT row_119
+done_120:
 	MOVD 16(R0), R2
 	FMOVS F6, (R2)
 	RET
@@ -4748,7 +4864,7 @@ TEXT ·softmaxBackNEONPart(SB), NOSPLIT, $0-8
 	MOVD 40(R0), R4
 	MOVD ZR, R3
 	PCALIGN $16
-row_120:
+row_123:
 	MOVD R8, R9
 	FMOVS (R9), F0
 	ADD R12, R9
@@ -4788,8 +4904,8 @@ row_120:
 	ADD R12, R10
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_120
-done_121:
+	BLT row_123
+done_124:
 	RET
 
 // func complexNEONPart(c *complexCall)
@@ -4799,7 +4915,7 @@ TEXT ·complexNEONPart(SB), NOSPLIT, $0-8
 	MOVD 64(R0), R2
 	FMOVS (R2), F2
 	MOVD ZR, R1
-token_122:
+token_125:
 	MOVD R1, R8
 	MOVD 112(R0), R6
 	MUL R6, R8
@@ -4810,8 +4926,8 @@ token_122:
 	MOVD 96(R0), R4
 	MOVD ZR, R3
 	CMP $0, R4
-	BEQ done_124
-mode_123:
+	BEQ done_127
+mode_126:
 	MOVD 0(R0), R2
 	ADD R3, R2, R6
 	FMOVS (R6), F3
@@ -4853,8 +4969,8 @@ mode_123:
 	MOVD 104(R0), R6
 	ADD R6, R3
 	SUBS $1, R4
-	BNE mode_123
-done_124:
+	BNE mode_126
+done_127:
 	WORD $0x4E21D421 // FADD V1.4S, V1.4S, V1.4S
 	VFMLA V0.S4, V2.S4, V1.S4
 	MOVD R1, R8
@@ -4866,7 +4982,123 @@ done_124:
 	ADD $1, R1
 	MOVD 88(R0), R6
 	CMP R6, R1
-	BLT token_122
+	BLT token_125
+	RET
+
+// func dplrNEONPart(c *dplrCall)
+TEXT ·dplrNEONPart(SB), NOSPLIT, $0-8
+	MOVD c+0(FP), R0
+	MOVD $vecConsts<>(SB), R5
+	MOVD 0(R0), R8
+	MOVD 8(R0), R9
+	MOVD 16(R0), R10
+	MOVD 24(R0), R11
+	MOVD 32(R0), R12
+	MOVD 40(R0), R13
+	MOVD 48(R0), R5
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	MOVD 128(R0), R4
+	MOVD ZR, R3
+	PCALIGN $16
+mode_128:
+	ADD R3, R8, R6
+	FMOVS (R6), F6
+	ADD R3, R9, R6
+	FMOVS (R6), F7
+	ADD R3, R5, R6
+	FMOVS (R6), F10
+	MOVD 56(R0), R2
+	ADD R3, R2, R6
+	FMOVS (R6), F11
+	VFMLA V6.S4, V10.S4, V1.S4
+	VFMLA V7.S4, V11.S4, V2.S4
+	MOVD 136(R0), R6
+	ADD R6, R3
+	SUBS $1, R4
+	BNE mode_128
+	MOVD ZR, R1
+token_129:
+	VEOR V0.B16, V0.B16, V0.B16
+	WORD $0x4E22D421 // FADD V1.4S, V1.4S, V2.4S
+	WORD $0x4EA1D400 // FSUB V0.4S, V0.4S, V1.4S
+	VEOR V1.B16, V1.B16, V1.B16
+	VEOR V2.B16, V2.B16, V2.B16
+	VEOR V4.B16, V4.B16, V4.B16
+	VEOR V5.B16, V5.B16, V5.B16
+	MOVD R1, R2
+	MOVD 144(R0), R6
+	MUL R6, R2
+	MOVD 104(R0), R6
+	ADD R6, R2
+	FMOVS (R2), F3
+	MOVD 128(R0), R4
+	MOVD ZR, R3
+	PCALIGN $16
+mode_130:
+	ADD R3, R8, R6
+	FMOVS (R6), F6
+	ADD R3, R9, R6
+	FMOVS (R6), F7
+	ADD R3, R10, R6
+	FMOVS (R6), F10
+	ADD R3, R11, R6
+	FMOVS (R6), F11
+	WORD $0x6E26DD48 // FMUL V8.4S, V10.4S, V6.4S
+	WORD $0x6E27DD49 // FMUL V9.4S, V10.4S, V7.4S
+	VFMLS V7.S4, V11.S4, V8.S4
+	VFMLA V6.S4, V11.S4, V9.S4
+	ADD R3, R12, R6
+	FMOVS (R6), F10
+	ADD R3, R13, R6
+	FMOVS (R6), F11
+	VFMLA V0.S4, V10.S4, V8.S4
+	VFMLA V0.S4, V11.S4, V9.S4
+	MOVD 64(R0), R2
+	ADD R3, R2, R6
+	FMOVS (R6), F10
+	MOVD 72(R0), R2
+	ADD R3, R2, R6
+	FMOVS (R6), F11
+	VFMLA V3.S4, V10.S4, V8.S4
+	VFMLA V3.S4, V11.S4, V9.S4
+	ADD R3, R8, R6
+	FMOVS F8, (R6)
+	ADD R3, R9, R6
+	FMOVS F9, (R6)
+	ADD R3, R5, R6
+	FMOVS (R6), F10
+	MOVD 56(R0), R2
+	ADD R3, R2, R6
+	FMOVS (R6), F11
+	VFMLA V8.S4, V10.S4, V1.S4
+	VFMLA V9.S4, V11.S4, V2.S4
+	MOVD 80(R0), R2
+	ADD R3, R2, R6
+	FMOVS (R6), F10
+	MOVD 88(R0), R2
+	ADD R3, R2, R6
+	FMOVS (R6), F11
+	VFMLA V8.S4, V10.S4, V4.S4
+	VFMLA V9.S4, V11.S4, V5.S4
+	MOVD 136(R0), R6
+	ADD R6, R3
+	SUBS $1, R4
+	BNE mode_130
+	MOVD 96(R0), R2
+	FMOVS (R2), F10
+	VFMLA V3.S4, V10.S4, V4.S4
+	WORD $0x4E25D484 // FADD V4.4S, V4.4S, V5.4S
+	MOVD R1, R2
+	MOVD 152(R0), R6
+	MUL R6, R2
+	MOVD 112(R0), R6
+	ADD R6, R2
+	FMOVS F4, (R2)
+	ADD $1, R1
+	MOVD 120(R0), R6
+	CMP R6, R1
+	BLT token_129
 	RET
 
 // func diagonalNEONPart(c *diagonalCall)
@@ -4876,7 +5108,7 @@ TEXT ·diagonalNEONPart(SB), NOSPLIT, $0-8
 	MOVD 24(R0), R2
 	FMOVS (R2), F0
 	MOVD ZR, R1
-token_125:
+token_131:
 	MOVD R1, R8
 	MOVD 40(R0), R6
 	MUL R6, R8
@@ -4901,7 +5133,7 @@ token_125:
 	ADD $1, R1
 	MOVD 32(R0), R6
 	CMP R6, R1
-	BLT token_125
+	BLT token_131
 	MOVD 24(R0), R2
 	FMOVS F0, (R2)
 	RET
@@ -4911,7 +5143,7 @@ TEXT ·matrixNoneNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_126:
+group_132:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -4935,7 +5167,7 @@ group_126:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_127:
+row_133:
 	FMOVS 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -4946,11 +5178,11 @@ row_127:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_127
+	BNE row_133
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_126
+	BLT group_132
 	RET
 
 // func matrixGroupNoneNEONPart(c *matrixCall)
@@ -4958,7 +5190,7 @@ TEXT ·matrixGroupNoneNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_128:
+group_134:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -4988,7 +5220,7 @@ group_128:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_129:
+row_135:
 	FMOVS 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -5011,11 +5243,11 @@ row_129:
 	ADD R12, R11
 	ADD $4, R10
 	SUBS $1, R3
-	BNE row_129
+	BNE row_135
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_128
+	BLT group_134
 	RET
 
 // func matrixRankOneNoneNEONPart(c *matrixCall)
@@ -5028,7 +5260,7 @@ TEXT ·matrixRankOneNoneNEONPart(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_130:
+first_136:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVS 0(R8), F4
@@ -5036,9 +5268,9 @@ first_130:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_130
+	BLT first_136
 	MOVD ZR, R1
-token_131:
+token_137:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -5066,9 +5298,9 @@ token_131:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_132
+	BLT last_138
 	MOVD R1, R2
-last_132:
+last_138:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -5077,7 +5309,7 @@ last_132:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_133:
+row_139:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -5095,11 +5327,11 @@ row_133:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_133
+	BLT row_139
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_131
+	BLT token_137
 	RET
 
 // func matrixAfterNEONPart(c *matrixCall)
@@ -5107,7 +5339,7 @@ TEXT ·matrixAfterNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_134:
+group_140:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -5138,7 +5370,7 @@ group_134:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_135:
+row_141:
 	FMOVS 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -5152,7 +5384,7 @@ row_135:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_135
+	BNE row_141
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -5162,7 +5394,7 @@ row_135:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_134
+	BLT group_140
 	RET
 
 // func matrixGroupAfterNEONPart(c *matrixCall)
@@ -5170,7 +5402,7 @@ TEXT ·matrixGroupAfterNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_136:
+group_142:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -5186,192 +5418,6 @@ group_136:
 	ADD R6, R2
 	FMOVS 0(R2), F5
 	VEOR V2.B16, V2.B16, V2.B16
-	MOVD R1, R10
-	MOVD 96(R0), R6
-	MUL R6, R10
-	MOVD 16(R0), R6
-	ADD R6, R10
-	MOVD R1, R11
-	MOVD 104(R0), R6
-	MUL R6, R11
-	MOVD 24(R0), R6
-	ADD R6, R11
-	MOVD 96(R0), R5
-	MOVD 104(R0), R4
-	MOVD R1, R9
-	MOVD 88(R0), R6
-	MUL R6, R9
-	MOVD 8(R0), R6
-	ADD R6, R9
-	MOVD 88(R0), R13
-	MOVD 0(R0), R8
-	MOVD 144(R0), R12
-	MOVD 80(R0), R2
-	MOVD 72(R0), R3
-	PCALIGN $16
-row_137:
-	FMOVS 0(R8), F6
-	VLD1R (R11), [V7.S4]
-	VLD1R (R10), [V8.S4]
-	VLD1R (R9), [V9.S4]
-	WORD $0x6E27DCC6 // FMUL V6.4S, V6.4S, V7.4S
-	VFMLA V3.S4, V8.S4, V6.S4
-	VFMLA V6.S4, V9.S4, V0.S4
-	ADD R4, R11, R6
-	VLD1R (R6), [V7.S4]
-	ADD R5, R10, R6
-	VLD1R (R6), [V8.S4]
-	ADD R13, R9, R6
-	VLD1R (R6), [V9.S4]
-	WORD $0x6E27DCC6 // FMUL V6.4S, V6.4S, V7.4S
-	VFMLA V4.S4, V8.S4, V6.S4
-	VFMLA V6.S4, V9.S4, V1.S4
-	ADD R4<<1, R11, R6
-	VLD1R (R6), [V7.S4]
-	ADD R5<<1, R10, R6
-	VLD1R (R6), [V8.S4]
-	ADD R13<<1, R9, R6
-	VLD1R (R6), [V9.S4]
-	WORD $0x6E27DCC6 // FMUL V6.4S, V6.4S, V7.4S
-	VFMLA V5.S4, V8.S4, V6.S4
-	VFMLA V6.S4, V9.S4, V2.S4
-	FMOVS F6, 0(R8)
-	ADD R2, R8
-	ADD R12, R11
-	ADD $4, R10
-	ADD $4, R9
-	SUBS $1, R3
-	BNE row_137
-	MOVD R1, R8
-	MOVD 136(R0), R6
-	MUL R6, R8
-	MOVD 56(R0), R6
-	ADD R6, R8
-	FMOVS F0, 0(R8)
-	MOVD 136(R0), R6
-	ADD R6, R8
-	FMOVS F1, 0(R8)
-	MOVD 136(R0), R6
-	ADD R6, R8
-	FMOVS F2, 0(R8)
-	ADD $3, R1
-	MOVD 64(R0), R6
-	CMP R6, R1
-	BLT group_136
-	RET
-
-// func matrixRankOneAfterNEONPart(c *matrixCall)
-TEXT ·matrixRankOneAfterNEONPart(SB), NOSPLIT, $0-8
-	MOVD c+0(FP), R0
-	MOVD $vecConsts<>(SB), R5
-	MOVD 80(R0), R5
-	MOVD 72(R0), R4
-	MOVD 32(R0), R2
-	MOVD 0(R0), R8
-	VEOR V1.B16, V1.B16, V1.B16
-	MOVD ZR, R3
-first_138:
-	ADD R3<<2, R2, R6
-	VLD1R (R6), [V9.S4]
-	FMOVS 0(R8), F4
-	VFMLA V4.S4, V9.S4, V1.S4
-	ADD R5, R8
-	ADD $1, R3
-	CMP R4, R3
-	BLT first_138
-	MOVD ZR, R1
-token_139:
-	MOVD R1, R2
-	MOVD 128(R0), R6
-	MUL R6, R2
-	MOVD 48(R0), R6
-	ADD R6, R2
-	VMOV V1.B16, V0.B16
-	VEOR V1.B16, V1.B16, V1.B16
-	FMOVS 0(R2), F3
-	VEOR V2.B16, V2.B16, V2.B16
-	MOVD R1, R10
-	MOVD 96(R0), R6
-	MUL R6, R10
-	MOVD 16(R0), R6
-	ADD R6, R10
-	MOVD R1, R11
-	MOVD 104(R0), R6
-	MUL R6, R11
-	MOVD 24(R0), R6
-	ADD R6, R11
-	MOVD R1, R13
-	MOVD 120(R0), R6
-	MUL R6, R13
-	MOVD 40(R0), R6
-	ADD R6, R13
-	MOVD R1, R9
-	MOVD 88(R0), R6
-	MUL R6, R9
-	MOVD 8(R0), R6
-	ADD R6, R9
-	MOVD R1, R2
-	ADD $1, R2
-	MOVD 64(R0), R6
-	CMP R6, R2
-	BLT last_140
-	MOVD R1, R2
-last_140:
-	MOVD 112(R0), R6
-	MUL R6, R2
-	MOVD 32(R0), R6
-	ADD R6, R2
-	MOVD 0(R0), R8
-	MOVD 144(R0), R12
-	MOVD ZR, R3
-	PCALIGN $16
-row_141:
-	VLD1R (R11), [V5.S4]
-	ADD R3<<2, R10, R6
-	VLD1R (R6), [V6.S4]
-	ADD R3<<2, R13, R6
-	VLD1R (R6), [V8.S4]
-	ADD R3<<2, R2, R6
-	VLD1R (R6), [V9.S4]
-	ADD R3<<2, R9, R6
-	VLD1R (R6), [V7.S4]
-	FMOVS 0(R8), F4
-	WORD $0x6E25DC84 // FMUL V4.4S, V4.4S, V5.4S
-	VFMLA V0.S4, V8.S4, V4.S4
-	VFMLA V3.S4, V6.S4, V4.S4
-	FMOVS F4, 0(R8)
-	VFMLA V4.S4, V7.S4, V2.S4
-	VFMLA V4.S4, V9.S4, V1.S4
-	ADD R5, R8
-	ADD R12, R11
-	ADD $1, R3
-	CMP R4, R3
-	BLT row_141
-	MOVD R1, R8
-	MOVD 136(R0), R6
-	MUL R6, R8
-	MOVD 56(R0), R6
-	ADD R6, R8
-	FMOVS F2, 0(R8)
-	ADD $1, R1
-	MOVD 64(R0), R6
-	CMP R6, R1
-	BLT token_139
-	RET
-
-// func matrixBeforeNEONPart(c *matrixCall)
-TEXT ·matrixBeforeNEONPart(SB), NOSPLIT, $0-8
-	MOVD c+0(FP), R0
-	MOVD $vecConsts<>(SB), R5
-	MOVD ZR, R1
-group_142:
-	MOVD R1, R2
-	MOVD 128(R0), R6
-	MUL R6, R2
-	MOVD 48(R0), R6
-	ADD R6, R2
-	FMOVS 0(R2), F1
-	VEOR V0.B16, V0.B16, V0.B16
 	MOVD R1, R10
 	MOVD 96(R0), R6
 	MUL R6, R10
@@ -5396,6 +5442,192 @@ group_142:
 	MOVD 72(R0), R3
 	PCALIGN $16
 row_143:
+	FMOVS 0(R8), F6
+	VLD1R (R11), [V7.S4]
+	VLD1R (R10), [V8.S4]
+	VLD1R (R9), [V9.S4]
+	WORD $0x6E27DCC6 // FMUL V6.4S, V6.4S, V7.4S
+	VFMLA V3.S4, V8.S4, V6.S4
+	VFMLA V6.S4, V9.S4, V0.S4
+	ADD R4, R11, R6
+	VLD1R (R6), [V7.S4]
+	ADD R5, R10, R6
+	VLD1R (R6), [V8.S4]
+	ADD R13, R9, R6
+	VLD1R (R6), [V9.S4]
+	WORD $0x6E27DCC6 // FMUL V6.4S, V6.4S, V7.4S
+	VFMLA V4.S4, V8.S4, V6.S4
+	VFMLA V6.S4, V9.S4, V1.S4
+	ADD R4<<1, R11, R6
+	VLD1R (R6), [V7.S4]
+	ADD R5<<1, R10, R6
+	VLD1R (R6), [V8.S4]
+	ADD R13<<1, R9, R6
+	VLD1R (R6), [V9.S4]
+	WORD $0x6E27DCC6 // FMUL V6.4S, V6.4S, V7.4S
+	VFMLA V5.S4, V8.S4, V6.S4
+	VFMLA V6.S4, V9.S4, V2.S4
+	FMOVS F6, 0(R8)
+	ADD R2, R8
+	ADD R12, R11
+	ADD $4, R10
+	ADD $4, R9
+	SUBS $1, R3
+	BNE row_143
+	MOVD R1, R8
+	MOVD 136(R0), R6
+	MUL R6, R8
+	MOVD 56(R0), R6
+	ADD R6, R8
+	FMOVS F0, 0(R8)
+	MOVD 136(R0), R6
+	ADD R6, R8
+	FMOVS F1, 0(R8)
+	MOVD 136(R0), R6
+	ADD R6, R8
+	FMOVS F2, 0(R8)
+	ADD $3, R1
+	MOVD 64(R0), R6
+	CMP R6, R1
+	BLT group_142
+	RET
+
+// func matrixRankOneAfterNEONPart(c *matrixCall)
+TEXT ·matrixRankOneAfterNEONPart(SB), NOSPLIT, $0-8
+	MOVD c+0(FP), R0
+	MOVD $vecConsts<>(SB), R5
+	MOVD 80(R0), R5
+	MOVD 72(R0), R4
+	MOVD 32(R0), R2
+	MOVD 0(R0), R8
+	VEOR V1.B16, V1.B16, V1.B16
+	MOVD ZR, R3
+first_144:
+	ADD R3<<2, R2, R6
+	VLD1R (R6), [V9.S4]
+	FMOVS 0(R8), F4
+	VFMLA V4.S4, V9.S4, V1.S4
+	ADD R5, R8
+	ADD $1, R3
+	CMP R4, R3
+	BLT first_144
+	MOVD ZR, R1
+token_145:
+	MOVD R1, R2
+	MOVD 128(R0), R6
+	MUL R6, R2
+	MOVD 48(R0), R6
+	ADD R6, R2
+	VMOV V1.B16, V0.B16
+	VEOR V1.B16, V1.B16, V1.B16
+	FMOVS 0(R2), F3
+	VEOR V2.B16, V2.B16, V2.B16
+	MOVD R1, R10
+	MOVD 96(R0), R6
+	MUL R6, R10
+	MOVD 16(R0), R6
+	ADD R6, R10
+	MOVD R1, R11
+	MOVD 104(R0), R6
+	MUL R6, R11
+	MOVD 24(R0), R6
+	ADD R6, R11
+	MOVD R1, R13
+	MOVD 120(R0), R6
+	MUL R6, R13
+	MOVD 40(R0), R6
+	ADD R6, R13
+	MOVD R1, R9
+	MOVD 88(R0), R6
+	MUL R6, R9
+	MOVD 8(R0), R6
+	ADD R6, R9
+	MOVD R1, R2
+	ADD $1, R2
+	MOVD 64(R0), R6
+	CMP R6, R2
+	BLT last_146
+	MOVD R1, R2
+last_146:
+	MOVD 112(R0), R6
+	MUL R6, R2
+	MOVD 32(R0), R6
+	ADD R6, R2
+	MOVD 0(R0), R8
+	MOVD 144(R0), R12
+	MOVD ZR, R3
+	PCALIGN $16
+row_147:
+	VLD1R (R11), [V5.S4]
+	ADD R3<<2, R10, R6
+	VLD1R (R6), [V6.S4]
+	ADD R3<<2, R13, R6
+	VLD1R (R6), [V8.S4]
+	ADD R3<<2, R2, R6
+	VLD1R (R6), [V9.S4]
+	ADD R3<<2, R9, R6
+	VLD1R (R6), [V7.S4]
+	FMOVS 0(R8), F4
+	WORD $0x6E25DC84 // FMUL V4.4S, V4.4S, V5.4S
+	VFMLA V0.S4, V8.S4, V4.S4
+	VFMLA V3.S4, V6.S4, V4.S4
+	FMOVS F4, 0(R8)
+	VFMLA V4.S4, V7.S4, V2.S4
+	VFMLA V4.S4, V9.S4, V1.S4
+	ADD R5, R8
+	ADD R12, R11
+	ADD $1, R3
+	CMP R4, R3
+	BLT row_147
+	MOVD R1, R8
+	MOVD 136(R0), R6
+	MUL R6, R8
+	MOVD 56(R0), R6
+	ADD R6, R8
+	FMOVS F2, 0(R8)
+	ADD $1, R1
+	MOVD 64(R0), R6
+	CMP R6, R1
+	BLT token_145
+	RET
+
+// func matrixBeforeNEONPart(c *matrixCall)
+TEXT ·matrixBeforeNEONPart(SB), NOSPLIT, $0-8
+	MOVD c+0(FP), R0
+	MOVD $vecConsts<>(SB), R5
+	MOVD ZR, R1
+group_148:
+	MOVD R1, R2
+	MOVD 128(R0), R6
+	MUL R6, R2
+	MOVD 48(R0), R6
+	ADD R6, R2
+	FMOVS 0(R2), F1
+	VEOR V0.B16, V0.B16, V0.B16
+	MOVD R1, R10
+	MOVD 96(R0), R6
+	MUL R6, R10
+	MOVD 16(R0), R6
+	ADD R6, R10
+	MOVD R1, R11
+	MOVD 104(R0), R6
+	MUL R6, R11
+	MOVD 24(R0), R6
+	ADD R6, R11
+	MOVD 96(R0), R5
+	MOVD 104(R0), R4
+	MOVD R1, R9
+	MOVD 88(R0), R6
+	MUL R6, R9
+	MOVD 8(R0), R6
+	ADD R6, R9
+	MOVD 88(R0), R13
+	MOVD 0(R0), R8
+	MOVD 144(R0), R12
+	MOVD 80(R0), R2
+	MOVD 72(R0), R3
+	PCALIGN $16
+row_149:
 	FMOVS 0(R8), F2
 	VLD1R (R11), [V3.S4]
 	VLD1R (R10), [V4.S4]
@@ -5409,7 +5641,7 @@ row_143:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_143
+	BNE row_149
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -5419,7 +5651,7 @@ row_143:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_142
+	BLT group_148
 	RET
 
 // func matrixGroupBeforeNEONPart(c *matrixCall)
@@ -5427,7 +5659,7 @@ TEXT ·matrixGroupBeforeNEONPart(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
 	MOVD $vecConsts<>(SB), R5
 	MOVD ZR, R1
-group_144:
+group_150:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -5466,7 +5698,7 @@ group_144:
 	MOVD 80(R0), R2
 	MOVD 72(R0), R3
 	PCALIGN $16
-row_145:
+row_151:
 	FMOVS 0(R8), F6
 	VLD1R (R11), [V7.S4]
 	VLD1R (R10), [V8.S4]
@@ -5498,7 +5730,7 @@ row_145:
 	ADD $4, R10
 	ADD $4, R9
 	SUBS $1, R3
-	BNE row_145
+	BNE row_151
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -5514,7 +5746,7 @@ row_145:
 	ADD $3, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT group_144
+	BLT group_150
 	RET
 
 // func matrixRankOneBeforeNEONPart(c *matrixCall)
@@ -5527,7 +5759,7 @@ TEXT ·matrixRankOneBeforeNEONPart(SB), NOSPLIT, $0-8
 	MOVD 0(R0), R8
 	VEOR V1.B16, V1.B16, V1.B16
 	MOVD ZR, R3
-first_146:
+first_152:
 	ADD R3<<2, R2, R6
 	VLD1R (R6), [V9.S4]
 	FMOVS 0(R8), F4
@@ -5535,9 +5767,9 @@ first_146:
 	ADD R5, R8
 	ADD $1, R3
 	CMP R4, R3
-	BLT first_146
+	BLT first_152
 	MOVD ZR, R1
-token_147:
+token_153:
 	MOVD R1, R2
 	MOVD 128(R0), R6
 	MUL R6, R2
@@ -5571,9 +5803,9 @@ token_147:
 	ADD $1, R2
 	MOVD 64(R0), R6
 	CMP R6, R2
-	BLT last_148
+	BLT last_154
 	MOVD R1, R2
-last_148:
+last_154:
 	MOVD 112(R0), R6
 	MUL R6, R2
 	MOVD 32(R0), R6
@@ -5582,7 +5814,7 @@ last_148:
 	MOVD 144(R0), R12
 	MOVD ZR, R3
 	PCALIGN $16
-row_149:
+row_155:
 	VLD1R (R11), [V5.S4]
 	ADD R3<<2, R10, R6
 	VLD1R (R6), [V6.S4]
@@ -5603,7 +5835,7 @@ row_149:
 	ADD R12, R11
 	ADD $1, R3
 	CMP R4, R3
-	BLT row_149
+	BLT row_155
 	MOVD R1, R8
 	MOVD 136(R0), R6
 	MUL R6, R8
@@ -5613,7 +5845,7 @@ row_149:
 	ADD $1, R1
 	MOVD 64(R0), R6
 	CMP R6, R1
-	BLT token_147
+	BLT token_153
 	RET
 DATA vecConsts<>+0(SB)/4, $0x3fb8aa3b // 1.442695
 DATA vecConsts<>+4(SB)/4, $0x3fb8aa3b // 1.442695

@@ -310,50 +310,80 @@ func complexDiagonal(a *ComplexArgs) {
 	}
 	c := complexCall{N: a.N, xs: 4 * a.XStride, ys: 4 * a.YStride}
 	from := [...][]float32{a.SRe, a.SIm, a.ARe, a.AIm, a.BRe, a.BIm, a.CRe, a.CIm}
-	to := [len(from)]**float32{&c.sre, &c.sim, &c.are, &c.aim, &c.bre, &c.bim, &c.cre, &c.cim}
-	ld := or(a.Stride, a.C)
-	const L = 16
-	size := (a.N + 1) * L // of an array side by side; one row more, lest all start on one cache set
-	var local []float32
-	if a.T >= complexLocal && a.N > 0 {
-		mem := panels.Get().(*[]float32)
-		defer panels.Put(mem)
-		if n := len(from)*size + L; len(*mem) < n {
-			*mem = make([]float32, n)
-		}
-		local = aligned(*mem)
-	}
-	for i := 0; i < a.C; i += c.lanes {
-		n, part := channels(a.C - i)
-		c.lanes, c.stride = n, 4*ld
-		for k, s := range from {
-			*to[k] = at(s, i)
-			if local != nil {
-				copyRows(local[k*size:], L, s[i:], ld, a.N, n)
-				*to[k], c.stride = &local[k*size], 4*L
-			}
-		}
-		c.d = at(a.D, i)
+	to := [...]**float32{&c.sre, &c.sim, &c.are, &c.aim, &c.bre, &c.bim, &c.cre, &c.cim}
+	eachVector(a.T, a.N, a.C, or(a.Stride, a.C), from[:], to[:], func(i, lanes, stride int, part bool) {
+		c.lanes, c.stride, c.d = lanes, stride, at(a.D, i)
 		grouped := 0
-		if local != nil && !part {
+		if a.N > 0 && !part {
 			grouped = a.T - a.T%complexTokens()
-			c.T, c.x, c.y = grouped, &a.X[i], &a.Y[i]
+		}
+		if c.T = grouped; c.T > 0 {
+			c.x, c.y = &a.X[i], &a.Y[i]
 			complexGroupAsm(&c)
 		}
 		if c.T = a.T - grouped; c.T > 0 {
 			c.x, c.y = &a.X[grouped*a.XStride+i], &a.Y[grouped*a.YStride+i]
 			complexAsm(&c, part)
 		}
-		if local != nil {
-			copyRows(a.SRe[i:], ld, local, L, a.N, n)
-			copyRows(a.SIm[i:], ld, local[size:], L, a.N, n)
+	})
+}
+
+// eachVector calls f for each vector of C channels, with to the addresses of its rows of the
+// arrays, [N][C] with ld between modes; f gets the first channel and the bytes between rows.
+// The first two arrays are the state. From some tokens on the rows are copied side by side:
+// those of many channels may all fall on one cache set.
+func eachVector(T, N, C, ld int, arrays [][]float32, to []**float32, f func(i, lanes, stride int, part bool)) {
+	const L, tokens = 16, 8
+	size := (N + 1) * L // of an array; one row more, lest all start on one cache set
+	var local []float32
+	if T >= tokens {
+		mem := panels.Get().(*[]float32)
+		defer panels.Put(mem)
+		if n := len(arrays)*size + L; len(*mem) < n {
+			*mem = make([]float32, n)
 		}
+		local = aligned(*mem)
+	}
+	for i := 0; i < C; {
+		lanes, part := channels(C - i)
+		stride := 4 * ld
+		for k, s := range arrays {
+			*to[k] = at(s, i)
+			if local != nil {
+				copyRows(local[k*size:], L, s[min(i, len(s)):], ld, N, lanes)
+				*to[k], stride = &local[k*size], 4*L
+			}
+		}
+		f(i, lanes, stride, part)
+		if local != nil {
+			for k, s := range arrays[:2] {
+				copyRows(s[min(i, len(s)):], ld, local[k*size:], L, N, lanes)
+			}
+		}
+		i += lanes
 	}
 }
 
-// complexLocal is the number of tokens from which a vector's states and constants are copied
-// side by side: rows of many channels may all fall on one cache set.
-const complexLocal = 8
+type dplrCall struct {
+	sre, sim, are, aim, pre, pim, qre, qim, bre, bim, cre, cim, d, u, y *float32
+	T, N                                                                int
+	stride, us, ys, lanes                                               int
+}
+
+func dplr(a *DPLRArgs) {
+	if !useAsm || a.N == 0 {
+		dplrGeneric(a)
+		return
+	}
+	c := dplrCall{T: a.T, N: a.N, us: 4 * a.UStride, ys: 4 * a.YStride}
+	to := [...]**float32{&c.sre, &c.sim, &c.are, &c.aim, &c.pre, &c.pim, &c.qre, &c.qim, &c.bre, &c.bim, &c.cre, &c.cim}
+	from := a.arrays()
+	eachVector(a.T, a.N, a.C, a.Stride, from[:], to[:], func(i, lanes, stride int, part bool) {
+		c.lanes, c.stride = lanes, stride
+		c.d, c.u, c.y = &a.D[i], &a.U[i], &a.Y[i]
+		dplrAsm(&c, part)
+	})
+}
 
 type complexBackCall struct {
 	m, re, im, x, dy, dx *float32

@@ -585,3 +585,15 @@ func complexGroupAVX512(c *complexCall)
 
 //go:noescape
 func complexGroupAVX2(c *complexCall)
+
+//go:noescape
+func dplrAVX512(c *dplrCall)
+
+//go:noescape
+func dplrAVX2(c *dplrCall)
+
+//go:noescape
+func dplrAVX512Part(c *dplrCall)
+
+//go:noescape
+func dplrAVX2Part(c *dplrCall)

@@ -344,3 +344,9 @@ func complexBackNEON(c *complexBackCall)
 
 //go:noescape
 func complexGroupNEON(c *complexCall)
+
+//go:noescape
+func dplrNEON(c *dplrCall)
+
+//go:noescape
+func dplrNEONPart(c *dplrCall)

@@ -25,3 +25,5 @@ func softmax(a *SoftmaxArgs) { softmaxGeneric(a) }
 func softmaxBack(g *SoftmaxGrads) { softmaxBackGeneric(g) }
 
 func complexBack(a *ComplexArgs, g *ComplexGrads, c, w int) { complexBackGeneric(a, g, c, w) }
+
+func dplr(a *DPLRArgs) { dplrGeneric(a) }
