@@ -2,6 +2,8 @@ package ssm
 
 import (
 	"github.com/subquad/subquad/hw"
+	"github.com/subquad/subquad/internal/kernel/rec"
+	"github.com/subquad/subquad/internal/kernel/vec"
 	"github.com/subquad/subquad/tensor"
 )
 
@@ -25,13 +27,13 @@ func modes(m, wr, wi *tensor.Tensor, re, im *tensor.Part) *tensor.Tensor {
 	im0, im1 := im.Begin(s, op, B, N)
 	if y.IsFloat64() {
 		out, sr, si := make([]float64, y.Len()), re1.Values64(), im1.Values64()
-		runModes(out, m.Values64(), wr.Values64(), wi.Values64(), sr, si, B, T, N, 0, N)
+		plainModes(out, m.Values64(), wr.Values64(), wi.Values64(), sr, si, B, T, N)
 		y.SetValues64(out)
 		re1.SetValues64(sr)
 		im1.SetValues64(si)
 	} else {
 		m, wr, wi = tensor.Contiguous(m), tensor.Contiguous(wr), tensor.Contiguous(wi)
-		if tasks := hw.Tasks(s.Workers(), N, 3*float64(B*T)); tasks > 1 {
+		if tasks := hw.Tasks(s.Workers(), N, 0.5*float64(B*T)); tasks > 1 {
 			modesParallel(s.Workers(), tasks, y, m, wr, wi, re1, im1)
 		} else {
 			runModes(y.Data(), m.Data(), wr.Data(), wi.Data(), re1.Data(), im1.Data(), B, T, N, 0, N)
@@ -54,36 +56,39 @@ func modesParallel(workers, tasks int, y, m, wr, wi, re, im *tensor.Tensor) {
 	})
 }
 
-// flush is rec.Flush, for float64 too, whose states need it much later.
-func flush[F float32 | float64](x F) F {
-	const least = 0x1p-126
-	if x < least && x > -least {
-		return 0
+// runModes is the recurrence of modes lo to hi.
+func runModes(y, m, wr, wi, re, im []float32, B, T, N, lo, hi int) {
+	if T == 0 {
+		return
 	}
-	return x
+	for b := range B {
+		a := modesArgs(y, m, wr, wi, re, im, b, T, N, lo, hi)
+		rec.Modes(&a)
+	}
 }
 
-// runModes is the recurrence of modes lo to hi.
-func runModes[F float32 | float64](y, m, wr, wi, re, im []F, B, T, N, lo, hi int) {
-	cut := func(x []F, row int) []F { return x[row*N+lo : row*N+hi] }
-	lr, li, kr, ki := cut(m, 0), cut(m, 1), cut(m, 2), cut(m, 3)
+func modesArgs(y, m, wr, wi, re, im []float32, b, T, N, lo, hi int) rec.ModesArgs {
+	i, x, o := b*N+lo, b*T*N+lo, 2*b*T*N+lo
+	return rec.ModesArgs{T: T, C: hi - lo, HRe: re[i:], HIm: im[i:], LRe: m[lo:], LIm: m[N+lo:], KRe: m[2*N+lo:], KIm: m[3*N+lo:],
+		XRe: wr[x:], XIm: wi[x:], YRe: y[o:], YIm: y[o+N:], XStride: N, YStride: 2 * N}
+}
+
+// plainModes is the recurrence as it is written, in float64.
+func plainModes(y, m, wr, wi, re, im []float64, B, T, N int) {
 	for b := range B {
-		hr, hi := cut(re, b), cut(im, b)
-		for t := range T {
-			i := b*T + t
-			x, z := cut(wr, i), cut(wi, i)
-			for n := range hr {
-				r := lr[n]*hr[n] - li[n]*hi[n] + kr[n]*x[n] - ki[n]*z[n]
-				hi[n] = flush(lr[n]*hi[n] + li[n]*hr[n] + kr[n]*z[n] + ki[n]*x[n])
-				hr[n] = flush(r)
+		for n := range N {
+			h, lambda, kappa := complex(re[b*N+n], im[b*N+n]), complex(m[n], m[N+n]), complex(m[2*N+n], m[3*N+n])
+			for t := range T {
+				i := b*T + t
+				h = lambda*h + kappa*complex(wr[i*N+n], wi[i*N+n])
+				y[2*i*N+n], y[(2*i+1)*N+n] = real(h), imag(h)
 			}
-			copy(cut(y, 2*i), hr)
-			copy(cut(y, 2*i+1), hi)
+			re[b*N+n], im[b*N+n] = real(h), imag(h)
 		}
 	}
 }
 
-// modesBackward: g_t = dy_t + λ* g_{t+1}; dλ = Σ g_t h*_{t−1}, dκ = Σ g_t w*_t, dw_t = κ* g_t.
+// modesBackward shares blocks of modes among workers, as forward.
 func modesBackward(y, m, wr, wi, re0, im0, re1, im1 *tensor.Tensor) {
 	B, T, N := wr.Dim(0), wr.Dim(1), wr.Dim(2)
 	grad := func(t *tensor.Tensor) []float32 { // to add to; a throw-away where none is wanted
@@ -107,47 +112,28 @@ func modesBackward(y, m, wr, wi, re0, im0, re1, im1 *tensor.Tensor) {
 		}
 		return t.Data()
 	}
-	c, dm, dwr, dwi, dr, di := m.Data(), grad(m), grad(wr), grad(wi), grad(re0), grad(im0)
-	dy, er, ei, sr, si, h := incoming(y), incoming(re1), incoming(im1), start(re0), start(im0), y.Data()
-	x, z := wr.Data(), wi.Data()
-	mode := func(n int) {
+	if T == 0 {
+		return
+	}
+	dm, dwr, dwi, dr, di := grad(m), grad(wr), grad(wi), grad(re0), grad(im0)
+	dy, er, ei, sr, si := incoming(y), incoming(re1), incoming(im1), start(re0), start(im0)
+	part := func(lo, hi int) {
+		gr, gi := make([]float32, hi-lo), make([]float32, hi-lo)
 		for b := range B {
-			lambda, kappa := complex(c[n], c[N+n]), complex(c[2*N+n], c[3*N+n])
-			g := complex(er[b*N+n], ei[b*N+n])
-			var dl, dk complex64
-			for t := T - 1; t >= 0; t-- {
-				i := b*T + t
-				g += complex(dy[2*i*N+n], dy[(2*i+1)*N+n])
-				before := complex(sr[b*N+n], si[b*N+n])
-				if t > 0 {
-					before = complex(h[2*(i-1)*N+n], h[(2*i-1)*N+n])
-				}
-				dl += g * conj64(before)
-				dk += g * conj64(complex(x[i*N+n], z[i*N+n]))
-				dw := g * conj64(kappa)
-				dwr[i*N+n] += real(dw)
-				dwi[i*N+n] += imag(dw)
-				g *= conj64(lambda)
-				g = complex(flush(real(g)), flush(imag(g)))
-			}
-			dm[n] += real(dl)
-			dm[N+n] += imag(dl)
-			dm[2*N+n] += real(dk)
-			dm[3*N+n] += imag(dk)
-			dr[b*N+n] += real(g)
-			di[b*N+n] += imag(g)
+			i, x, o := b*N+lo, b*T*N+lo, 2*b*T*N+lo
+			copy(gr, er[i:])
+			copy(gi, ei[i:])
+			a := modesArgs(y.Data(), m.Data(), wr.Data(), wi.Data(), sr, si, b, T, N, lo, hi)
+			rec.ModesBackward(&a, &rec.ModesGrads{YRe: dy[o:], YIm: dy[o+N:], HRe: gr, HIm: gi, LRe: dm[lo:], LIm: dm[N+lo:], KRe: dm[2*N+lo:], KIm: dm[3*N+lo:],
+				XRe: dwr[x:], XIm: dwi[x:]})
+			vec.Add(dr[i:i+hi-lo], dr[i:], gr)
+			vec.Add(di[i:i+hi-lo], di[i:], gi)
 		}
 	}
 	workers := y.Scope().Workers()
-	tasks := hw.Tasks(workers, N, 10*float64(B*T))
-	hw.Parallel(workers, tasks, func(i int) {
-		for lo, hi := hw.Range(i, tasks, N); lo < hi; lo++ {
-			mode(lo)
-		}
-	})
+	tasks := hw.Tasks(workers, N, float64(B*T))
+	hw.Parallel(workers, tasks, func(i int) { part(hw.Range(i, tasks, N)) })
 }
-
-func conj64(z complex64) complex64 { return complex(real(z), -imag(z)) }
 
 // ofModes is Re(C h) for states h as modes gives them, times scale.
 func ofModes(h, Cre, Cim *tensor.Tensor, scale float32) *tensor.Tensor {

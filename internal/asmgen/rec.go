@@ -1345,6 +1345,102 @@ func (g *recGen) dplr() {
 	g.close()
 }
 
+// modes prints h = λ·h + κ·x of complex numbers, of one vector of them.
+func (g *recGen) modes() {
+	g.open("modes", "modesCall", "hre", "him", "lre", "lim", "kre", "kim", "xre", "xim", "yre", "yim", "T", "xs", "ys", "lanes")
+	const hr, hi, lr, li, kr, ki, x, z, r, i = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+	for n, f := range []string{"hre", "him", "lre", "lim", "kre", "kim"} {
+		g.loadField(f, n)
+	}
+	for n, f := range []string{"xre", "xim", "yre", "yim"} {
+		g.op("MOVQ", g.f(f), []string{"R8", "R9", "R10", "R11"}[n])
+	}
+	g.tokens(func() {
+		g.load("(R8)", x)
+		g.load("(R9)", z)
+		g.r3("VMULPS", x, kr, r)
+		g.r3("VMULPS", z, kr, i)
+		g.r3("VFNMADD231PS", z, ki, r)
+		g.r3("VFMADD231PS", x, ki, i)
+		g.r3("VFMADD231PS", hr, lr, r)
+		g.r3("VFMADD231PS", hi, lr, i)
+		g.r3("VFNMADD231PS", hi, li, r)
+		g.r3("VFMADD231PS", hr, li, i)
+		g.move(r, hr)
+		g.move(i, hi)
+		g.store(hr, "(R10)")
+		g.store(hi, "(R11)")
+		for n, r := range []string{"R8", "R9", "R10", "R11"} {
+			g.op("ADDQ", g.f([]string{"xs", "ys"}[n/2]), r)
+		}
+	})
+	g.storeField(hr, "hre")
+	g.storeField(hi, "him")
+	g.close()
+}
+
+// modesBack prints the way back. Registers: the gradient of the state 0 and 1, of λ and κ 6 to 9.
+func (g *recGen) modesBack() {
+	sums := []string{"gre", "gim", "lre", "lim", "kre", "kim", "dlre", "dlim", "dkre", "dkim"}
+	g.open("modesBack", "modesBackCall", append(sums, "hre", "him", "xre", "xim", "dyre", "dyim", "dxre", "dxim", "T", "xs", "ys", "lanes")...)
+	const gr, gi, lr, li, kr, ki, dlr, dli, dkr, dki, a, b = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+	for n, f := range sums {
+		g.loadField(f, n)
+	}
+	at := func(field, offset string) string {
+		g.op("MOVQ", g.f(field), "DX")
+		return "(DX)(" + offset + "*1)"
+	}
+	pair := func(field, offset string) {
+		g.load(at(field+"re", offset), a)
+		g.load(at(field+"im", offset), b)
+	}
+	// product adds, or sets, r + i·√−1 = g·conj(a + b·√−1).
+	product := func(a, b, r, i int, add bool) {
+		if add {
+			g.r3("VFMADD231PS", a, gr, r)
+			g.r3("VFMADD231PS", a, gi, i)
+		} else {
+			g.r3("VMULPS", a, gr, r)
+			g.r3("VMULPS", a, gi, i)
+		}
+		g.r3("VFMADD231PS", b, gi, r)
+		g.r3("VFNMADD231PS", b, gr, i)
+	}
+	g.op("MOVQ", g.f("T"), "SI")
+	token := g.label("token")
+	g.align()
+	g.p("%s:", token)
+	for i, f := range []string{"xs", "ys"} {
+		r := []string{"R8", "R9"}[i]
+		g.op("MOVQ", "SI", r)
+		g.op("DECQ", r)
+		g.op("IMULQ", g.f(f), r)
+	}
+	pair("dy", "R9")
+	g.r3("VADDPS", a, gr, gr)
+	g.r3("VADDPS", b, gi, gi)
+	pair("h", "R9")
+	product(a, b, dlr, dli, true)
+	pair("x", "R8")
+	product(a, b, dkr, dki, true)
+	pair("dx", "R8")
+	product(kr, ki, a, b, true)
+	g.store(a, at("dxre", "R8"))
+	g.store(b, at("dxim", "R8"))
+	product(lr, li, a, b, false)
+	g.move(a, gr)
+	g.move(b, gi)
+	g.op("DECQ", "SI")
+	g.op("JNE", token)
+	for n, f := range sums {
+		if n < 2 || n > 5 {
+			g.storeField(n, f)
+		}
+	}
+	g.close()
+}
+
 // diagonal prints h = a·h + b of one vector of channels.
 func (g *recGen) diagonal() {
 	g.open("diagonal", "diagonalCall", "a", "b", "h", "state", "T", "as", "bs", "hs", "lanes")
@@ -1422,6 +1518,8 @@ func (g *recGen) channels() {
 	g.softmaxBack()
 	g.complex()
 	g.dplr()
+	g.modes()
+	g.modesBack()
 	g.diagonal()
 }
 

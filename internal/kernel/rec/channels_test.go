@@ -218,6 +218,76 @@ func TestDPLR(t *testing.T) {
 	})
 }
 
+func TestModes(t *testing.T) {
+	eachChannels(t, func(t *testing.T, r source, T, C int) {
+		like := r.between(-0.7, 0.7)
+		var in [6]rows // H, L, K
+		for i := range in {
+			in[i] = newRows(r, 1, C, like)
+		}
+		x, y := newRows(r, T, C, r.normals), newRows(r, T, C, r.normals)
+		z, dx, dz := x.clone(), x.clone(), x.clone()
+		yi, dy, dyi := y.clone(), y.clone(), y.clone()
+		for i := range T {
+			for _, m := range []rows{z, yi, dz, dyi, dx, dy} {
+				copy(m.s[i*m.stride:][:C], r.normals(C))
+			}
+		}
+		args := func(h [2]rows) *ModesArgs {
+			return &ModesArgs{T: T, C: C, HRe: h[0].s, HIm: h[1].s, LRe: in[2].s, LIm: in[3].s, KRe: in[4].s, KIm: in[5].s, XRe: x.s, XIm: z.s,
+				YRe: y.s, YIm: yi.s, XStride: x.stride, YStride: y.stride}
+		}
+		h := [2]rows{in[0].clone(), in[1].clone()}
+		Modes(args(h))
+		want := make([]float64, 2*T*C)
+		for c := range C {
+			at := func(k int) complex128 { return complex(float64(in[k].s[c]), float64(in[k+1].s[c])) }
+			s := at(0)
+			for i := range T {
+				s = at(2)*s + at(4)*complex(float64(x.s[i*x.stride+c]), float64(z.s[i*z.stride+c]))
+				want[i*C+c], want[(T+i)*C+c] = real(s), imag(s)
+			}
+			if T > 0 && (math.Abs(float64(h[0].s[c])-real(s)) > 1e-5 || math.Abs(float64(h[1].s[c])-imag(s)) > 1e-5) {
+				t.Fatalf("state %v, %v, want %v", h[0].s[c], h[1].s[c], s)
+			}
+		}
+		near(t, "modes", append(y.gather(), yi.gather()...), want, 2e-6)
+		y.guard(t, "Y")
+		yi.guard(t, "Y")
+		h[0].guard(t, "H")
+		h[1].guard(t, "H")
+		// A vector alone, and some tokens alone, give the same bits.
+		y2, yi2, h2 := y.clone(), yi.clone(), [2]rows{in[0].clone(), in[1].clone()}
+		inPieces(r, T, C, func(t, n, c, w int) {
+			a := args(h2)
+			a.T, a.C, a.HRe, a.HIm, a.LRe, a.LIm, a.KRe, a.KIm = n, w, a.HRe[c:], a.HIm[c:], a.LRe[c:], a.LIm[c:], a.KRe[c:], a.KIm[c:]
+			a.XRe, a.XIm, a.YRe, a.YIm = x.s[t*x.stride+c:], z.s[t*z.stride+c:], y2.s[t*y.stride+c:], yi2.s[t*y.stride+c:]
+			Modes(a)
+		})
+		same(t, "modes in pieces", append(y2.gather(), yi2.gather()...), append(y.gather(), yi.gather()...))
+
+		run := func() (out []rows) {
+			for _, m := range append(in[:], dx, dz) {
+				out = append(out, m.clone())
+			}
+			ModesBackward(args([2]rows{in[0], in[1]}), &ModesGrads{YRe: dy.s, YIm: dyi.s, HRe: out[0].s, HIm: out[1].s, LRe: out[2].s, LIm: out[3].s,
+				KRe: out[4].s, KIm: out[5].s, XRe: out[6].s, XIm: out[7].s})
+			return out
+		}
+		got := run()
+		level := hw.Current()
+		hw.Set(hw.Portable)
+		plain := run()
+		hw.Set(level)
+		var all, wants []float32 // one number alone may have cancelled
+		for i := range got {
+			all, wants = append(all, got[i].gather()...), append(wants, plain[i].gather()...)
+			got[i].guard(t, "a gradient")
+		}
+		near(t, "gradients of modes", all, wide(wants), 2e-6)
+	})
+}
+
 func TestComplexBackward(t *testing.T) {
 	eachChannels(t, func(t *testing.T, r source, T, C int) {
 		for _, N := range []int{1, 6} {

@@ -152,6 +152,32 @@ func dplrAsm(c *dplrCall, part bool) {
 	}
 }
 
+func modesAsm(c *modesCall, part bool) {
+	switch {
+	case useAVX512 && part:
+		modesAVX512Part(c)
+	case useAVX512:
+		modesAVX512(c)
+	case part:
+		modesAVX2Part(c)
+	default:
+		modesAVX2(c)
+	}
+}
+
+func modesBackAsm(c *modesBackCall, part bool) {
+	switch {
+	case useAVX512 && part:
+		modesBackAVX512Part(c)
+	case useAVX512:
+		modesBackAVX512(c)
+	case part:
+		modesBackAVX2Part(c)
+	default:
+		modesBackAVX2(c)
+	}
+}
+
 func selectiveKeepAsm(c *selectiveBackCall) {
 	if useAVX512 {
 		selectiveKeepAVX512(c)

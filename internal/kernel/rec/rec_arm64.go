@@ -91,6 +91,22 @@ func dplrAsm(c *dplrCall, part bool) {
 	}
 }
 
+func modesAsm(c *modesCall, part bool) {
+	if part {
+		modesNEONPart(c)
+	} else {
+		modesNEON(c)
+	}
+}
+
+func modesBackAsm(c *modesBackCall, part bool) {
+	if part {
+		modesBackNEONPart(c)
+	} else {
+		modesBackNEON(c)
+	}
+}
+
 func selectiveKeepAsm(c *selectiveBackCall) { selectiveKeepNEON(c) }
 
 func selectiveBackAsm(c *selectiveBackCall) { selectiveBackNEON(c) }

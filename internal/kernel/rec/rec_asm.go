@@ -438,6 +438,57 @@ func complexBack(a *ComplexArgs, g *ComplexGrads, c, w int) {
 	}
 }
 
+type modesCall struct {
+	hre, him, lre, lim, kre, kim, xre, xim, yre, yim *float32
+	T, xs, ys, lanes                                 int
+}
+
+type modesBackCall struct {
+	gre, gim, lre, lim, kre, kim, dlre, dlim, dkre, dkim *float32
+	hre, him, xre, xim, dyre, dyim, dxre, dxim           *float32
+	T, xs, ys, lanes                                     int
+}
+
+func modes(a *ModesArgs) {
+	if !useAsm {
+		modesGeneric(a)
+		return
+	}
+	c := modesCall{T: a.T, xs: 4 * a.XStride, ys: 4 * a.YStride}
+	for i := 0; i < a.C; i += c.lanes {
+		n, part := channels(a.C - i)
+		c.lanes = n
+		c.hre, c.him, c.lre, c.lim, c.kre, c.kim = &a.HRe[i], &a.HIm[i], &a.LRe[i], &a.LIm[i], &a.KRe[i], &a.KIm[i]
+		c.xre, c.xim, c.yre, c.yim = &a.XRe[i], &a.XIm[i], &a.YRe[i], &a.YIm[i]
+		modesAsm(&c, part)
+	}
+}
+
+func modesBack(a *ModesArgs, g *ModesGrads) {
+	if !useAsm {
+		modesBackGeneric(a, g)
+		return
+	}
+	c := modesBackCall{xs: 4 * a.XStride, ys: 4 * a.YStride}
+	for i := 0; i < a.C; i += c.lanes {
+		n, part := channels(a.C - i)
+		c.lanes = n
+		c.gre, c.gim, c.lre, c.lim, c.kre, c.kim = &g.HRe[i], &g.HIm[i], &a.LRe[i], &a.LIm[i], &a.KRe[i], &a.KIm[i]
+		c.dlre, c.dlim, c.dkre, c.dkim = &g.LRe[i], &g.LIm[i], &g.KRe[i], &g.KIm[i]
+		// Before each token is the one before it, before the first the initial state.
+		if c.T = a.T - 1; c.T > 0 {
+			x, y := a.XStride+i, a.YStride+i
+			c.hre, c.him, c.xre, c.xim = &a.YRe[i], &a.YIm[i], &a.XRe[x], &a.XIm[x]
+			c.dyre, c.dyim, c.dxre, c.dxim = &g.YRe[y], &g.YIm[y], &g.XRe[x], &g.XIm[x]
+			modesBackAsm(&c, part)
+		}
+		c.T = 1
+		c.hre, c.him, c.xre, c.xim = &a.HRe[i], &a.HIm[i], &a.XRe[i], &a.XIm[i]
+		c.dyre, c.dyim, c.dxre, c.dxim = &g.YRe[i], &g.YIm[i], &g.XRe[i], &g.XIm[i]
+		modesBackAsm(&c, part)
+	}
+}
+
 func wkv4(a *WKV4Args) {
 	if !useAsm {
 		wkv4Generic(a)

@@ -597,3 +597,27 @@ func dplrAVX512Part(c *dplrCall)
 
 //go:noescape
 func dplrAVX2Part(c *dplrCall)
+
+//go:noescape
+func modesAVX512(c *modesCall)
+
+//go:noescape
+func modesAVX2(c *modesCall)
+
+//go:noescape
+func modesAVX512Part(c *modesCall)
+
+//go:noescape
+func modesAVX2Part(c *modesCall)
+
+//go:noescape
+func modesBackAVX512(c *modesBackCall)
+
+//go:noescape
+func modesBackAVX2(c *modesBackCall)
+
+//go:noescape
+func modesBackAVX512Part(c *modesBackCall)
+
+//go:noescape
+func modesBackAVX2Part(c *modesBackCall)

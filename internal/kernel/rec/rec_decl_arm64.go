@@ -350,3 +350,15 @@ func dplrNEON(c *dplrCall)
 
 //go:noescape
 func dplrNEONPart(c *dplrCall)
+
+//go:noescape
+func modesNEON(c *modesCall)
+
+//go:noescape
+func modesNEONPart(c *modesCall)
+
+//go:noescape
+func modesBackNEON(c *modesBackCall)
+
+//go:noescape
+func modesBackNEONPart(c *modesBackCall)

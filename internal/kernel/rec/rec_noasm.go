@@ -27,3 +27,7 @@ func softmaxBack(g *SoftmaxGrads) { softmaxBackGeneric(g) }
 func complexBack(a *ComplexArgs, g *ComplexGrads, c, w int) { complexBackGeneric(a, g, c, w) }
 
 func dplr(a *DPLRArgs) { dplrGeneric(a) }
+
+func modes(a *ModesArgs) { modesGeneric(a) }
+
+func modesBack(a *ModesArgs, g *ModesGrads) { modesBackGeneric(a, g) }
