@@ -271,11 +271,16 @@ func (a *attention) forward(workers int, y, q, k, v, pastK, pastV, lse []float32
 	if units == 0 || a.T == 0 {
 		return
 	}
-	keys := float64(a.T)
-	if a.window > 0 {
-		keys = math.Min(keys, float64(a.window))
+	keys := 0
+	for b := range a.B {
+		_, n := a.past(b)
+		keys = max(keys, n+a.T)
 	}
-	ns := float64(a.T) * keys * float64(a.H/a.G) * float64(a.D+a.V) / 40
+	if a.window > 0 {
+		keys = min(keys, a.window)
+	}
+	// Few queries wait for their keys and values to be read, at some 20 bytes a nanosecond.
+	ns := float64(keys*(a.D+a.V)) * max(float64(a.T*(a.H/a.G))/40, 4.0/20)
 	// A task is one key head and one share of its queries; shares are cut at
 	// fixed blocks so that results do not depend on how many there are.
 	blocks := (a.T + queryBlock - 1) / queryBlock
