@@ -99,9 +99,10 @@ type product struct {
 	acc      bool
 	prec     Precision
 	after    After
-	shared   []uint16 // all of A packed for tiles, where several pieces need it
-	digits   []byte   // all of A as digits, for panels
-	float    bool     // … which it could not be made
+	shared   []uint16  // all of A packed for tiles, where several pieces need it
+	packed   []float32 // the same as packBlocks has it
+	digits   []byte    // all of A as digits, for panels
+	float    bool      // … which it could not be made
 }
 
 // Mul computes C = A·B, or C += A·B with acc. C is m×n, A is m×k (stored k×m with
@@ -304,8 +305,13 @@ func (p *product) run(workers int) {
 		return
 	}
 	q := *p
-	if !byRow && q.path() == pathTiles {
+	switch path := q.path(); {
+	case byRow:
+	case path == pathTiles:
 		s := q.packShared(workers)
+		defer pool.Put(s)
+	case path == pathBlocks && q.packsA():
+		s := q.packBlocks(workers)
 		defer pool.Put(s)
 	}
 	hw.Parallel(workers, pieces, func(t int) { q.piece(t, pieces, byRow) })
@@ -410,9 +416,8 @@ const pad = 32
 // blocks is the macro-kernel.
 func (p *product) blocks(i0, i1, j0, j1 int) {
 	mr, nr, kc := blk.mr, blk.nr, blk.kc
-	mc := (i1 - i0 + blk.mc - 1) / blk.mc // blocks, of one size: B is packed for each
-	mc = ((i1-i0+mc-1)/mc + mr - 1) / mr * mr
-	packA := p.n > 4*nr
+	mc := blockRows(i1 - i0)
+	packA := p.packsA()
 	packB := p.form != formRows || p.m > 4*mr
 	step := nr
 	if p.form == formRows && !packB && p.m <= mr {
@@ -422,9 +427,8 @@ func (p *product) blocks(i0, i1, j0, j1 int) {
 	var bufA, bufB []float32
 	if packA || packB {
 		s = pool.Get().(*scratch)
-		if packA {
-			rows := min(mc, (i1-i0+mr-1)/mr*mr)
-			bufA = s.bufA(rows*min(kc, p.k) + pad)
+		if packA && p.packed == nil {
+			bufA = s.bufA((min(mc, i1-i0) + mr - 1) / mr * (mr*min(kc, p.k) + pad))
 		}
 		if packB {
 			bufB = s.bufB(nr*min(kc, p.k) + pad)
@@ -432,17 +436,17 @@ func (p *product) blocks(i0, i1, j0, j1 int) {
 	}
 	for ic := i0; ic < i1; ic += mc {
 		mb := min(mc, i1-ic)
-		// A few tiles share the rows evenly: a last one of a row or two is slow.
-		th := mr
-		if mb < 8*mr {
-			tiles := (mb + mr - 1) / mr
-			th = (mb + tiles - 1) / tiles
-		}
+		th := tileRows(mb)
 		for pc := 0; pc < p.k; pc += kc {
 			kb := min(kc, p.k-pc)
 			acc := p.acc || pc > 0
-			if packA {
-				p.packA(bufA, ic, mb, th, pc, kb)
+			switch {
+			case packA && p.packed != nil:
+				bufA = p.packed[p.packedAt(ic, pc):]
+			case packA:
+				for i := 0; i < mb; i += th {
+					p.packA(bufA[i/th*(th*kb+pad):], ic+i, min(th, mb-i), th, pc, kb)
+				}
 			}
 			done := j0 // columns that are finished
 			for j := j0; j < j1; j += step {
@@ -460,7 +464,7 @@ func (p *product) blocks(i0, i1, j0, j1 int) {
 					rows := min(th, mb-i)
 					c := p.c[(ic+i)*p.ldc+j:]
 					if packA {
-						micro(rows, cols, kb, bufA[i*kb:], 1, th, b, ldb, c, p.ldc, acc)
+						micro(rows, cols, kb, bufA[i/th*(th*kb+pad):], 1, th, b, ldb, c, p.ldc, acc)
 					} else {
 						micro(rows, cols, kb, p.a[(ic+i)*p.ars+pc*p.acs:], p.ars, p.acs, b, ldb, c, p.ldc, acc)
 					}
@@ -477,17 +481,70 @@ func (p *product) blocks(i0, i1, j0, j1 int) {
 	}
 }
 
-// packA copies rows i…i+mb and terms pc…pc+kb of A: tiles of mr rows, each
-// kb×mr. Rows missing from the last tile are garbage.
-func (p *product) packA(dst []float32, i, mb, mr, pc, kb int) {
-	for r := 0; r < mb; r += mr {
-		rows := min(mr, mb-r)
-		src := p.a[(i+r)*p.ars+pc*p.acs:]
-		if p.acs == 1 {
-			transpose(rows, kb, src, p.ars, dst[r*kb:], mr)
-		} else {
-			copyRows(kb, rows, src, p.acs, dst[r*kb:], mr)
+// packsA reports whether blocks of A are packed: B has enough columns to make up for it.
+func (p *product) packsA() bool { return p.n > 4*blk.nr }
+
+// blockRows is how many of so many rows of A are in a block: all are of one size, since B is packed for each.
+func blockRows(rows int) int {
+	blocks := (rows + blk.mc - 1) / blk.mc
+	return ((rows+blocks-1)/blocks + blk.mr - 1) / blk.mr * blk.mr
+}
+
+// tileRows is how many of a block's rows are in a tile: a few tiles share them evenly, for a
+// last one of a row or two is slow.
+func tileRows(rows int) int {
+	if rows >= 8*blk.mr {
+		return blk.mr
+	}
+	tiles := (rows + blk.mr - 1) / blk.mr
+	return (rows + tiles - 1) / tiles
+}
+
+// packBlocks packs all of A, for pieces of columns to share.
+func (p *product) packBlocks(workers int) *scratch {
+	mc, first := blockRows(p.m), min(blockRows(p.m), p.m)
+	blocks, each := (p.m+mc-1)/mc, (first+tileRows(first)-1)/tileRows(first) // and tiles of a block
+	tiles := blocks * each
+	s := pool.Get().(*scratch)
+	p.packed = s.bufA(p.packedAt(blocks*mc, 0))
+	tasks := hw.Tasks(workers, tiles, float64(blk.mr*p.k)/2)
+	hw.Parallel(workers, tasks, func(t int) {
+		lo, hi := hw.Range(t, tasks, tiles)
+		for ; lo < hi; lo++ {
+			ic := lo / each * mc
+			mb := min(mc, p.m-ic)
+			th := tileRows(mb)
+			i := lo % each * th
+			for pc := 0; pc < p.k && i < mb; pc += blk.kc {
+				kb := min(blk.kc, p.k-pc)
+				p.packA(p.packed[p.packedAt(ic, pc)+i/th*(th*kb+pad):], ic+i, min(th, mb-i), th, pc, kb)
+			}
 		}
+	})
+	return s
+}
+
+// packedAt is where packBlocks has the block of A at row ic and term pc.
+func (p *product) packedAt(ic, pc int) int {
+	mc := blockRows(p.m)
+	size := func(rows, pc int) int { // of a block's terms before pc
+		th := tileRows(rows)
+		return (rows + th - 1) / th * (th*pc + (pc+blk.kc-1)/blk.kc*pad)
+	}
+	at := ic / mc * size(min(mc, p.m), p.k)
+	if ic < p.m {
+		at += size(min(mc, p.m-ic), pc)
+	}
+	return at
+}
+
+// packA copies a tile of A, rows i…i+rows and terms pc…pc+kb, to kb×th. Rows missing from it are garbage.
+func (p *product) packA(dst []float32, i, rows, th, pc, kb int) {
+	src := p.a[i*p.ars+pc*p.acs:]
+	if p.acs == 1 {
+		transpose(rows, kb, src, p.ars, dst, th)
+	} else {
+		copyRows(kb, rows, src, p.acs, dst, th)
 	}
 }
 
