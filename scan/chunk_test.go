@@ -100,7 +100,10 @@ func TestChunkedGradientsOfLongSequences(t *testing.T) {
 
 // Both forms, forward and with gradients.
 func BenchmarkMatrixForms(b *testing.B) {
-	const T = 512
+	T := 512
+	if testing.Short() {
+		T = 64
+	}
 	type shape struct{ heads, rows, cols int }
 	for _, sh := range []shape{{12, 64, 64}, {24, 128, 64}, {8, 128, 128}, {4, 256, 256}} {
 		for _, v := range []variant{{name: "plain"}, {name: "scalar", decay: -0.5}, {name: "vector", decay: -0.5, vector: true}, {name: "rankone", decay: -0.5, vector: true, rank1: true}} {
