@@ -890,6 +890,18 @@ func (g *recGen) convRow(width int, silu bool) {
 	g.close()
 }
 
+// expPair: 1 = e^(x−q), 2 = e^(y−q), q = max(x, y), one of which is 1. Scratch 0, 3, 4, 5.
+func (g *recGen) expPair(x, y int) {
+	g.r3("VSUBPS", y, x, 0) // d = x − y
+	g.move(0, 5)
+	g.and(0, 0, absMask)
+	g.not(0, 0, signBit)
+	g.expFlush(0, 3, 1, 4) // e^−|d|
+	g.set(1, 4)
+	g.blendLess(5, 0, 4, 1, 2) // y the larger: e2 = 1, else e^−|d|
+	g.blendLess(5, 0, 1, 4, 1)
+}
+
 // wkv4 prints RWKV-4's average of one vector of channels. Registers: aa 6, bb 7, pp 8, w 9, u 10.
 func (g *recGen) wkv4() {
 	g.open("wkv4", "wkv4Call", "aa", "bb", "pp", "w", "u", "k", "v", "o", "T", "ks", "vs", "os", "lanes")
@@ -897,17 +909,6 @@ func (g *recGen) wkv4() {
 		g.loadField(f, 6+i)
 	}
 	const aa, bb, pp, w, u = 6, 7, 8, 9, 10
-	// pair: 1 = e^(x−q), 2 = e^(y−q), q = max(x, y), one of which is 1. Scratch 0, 3, 4, 5.
-	pair := func(x, y int) {
-		g.r3("VSUBPS", y, x, 0) // d = x − y
-		g.move(0, 5)
-		g.and(0, 0, absMask)
-		g.not(0, 0, signBit)
-		g.expFlush(0, 3, 1, 4) // e^−|d|
-		g.set(1, 4)
-		g.blendLess(5, 0, 4, 1, 2) // y the larger: e2 = 1, else e^−|d|
-		g.blendLess(5, 0, 1, 4, 1)
-	}
 	g.tokens(func() {
 		g.row("k", "ks", "R8")
 		g.row("v", "vs", "R9")
@@ -915,14 +916,14 @@ func (g *recGen) wkv4() {
 		g.load("(R8)", 11)
 		g.load("(R9)", 12)
 		g.r3("VADDPS", 11, u, vecSpare)
-		pair(pp, vecSpare)
+		g.expPair(pp, vecSpare)
 		g.r3("VMULPS", 12, 2, 3)
 		g.r3("VFMADD231PS", aa, 1, 3)
 		g.r3("VFMADD231PS", bb, 1, 2)
 		g.r3("VDIVPS", 2, 3, 3)
 		g.store(3, "(R10)")
 		g.r3("VADDPS", w, pp, pp)
-		pair(pp, 11)
+		g.expPair(pp, 11)
 		g.r3("VMAXPS", pp, 11, pp)
 		g.r3("VMULPS", 1, aa, aa)
 		g.r3("VFMADD231PS", 12, 2, aa)
@@ -955,6 +956,109 @@ func (g *recGen) weightsSetup() {
 	g.op("MOVQ", g.f("scale"), "DX")
 	g.bcast("(DX)", 4)
 	g.steps()
+}
+
+var wkv4BackFields = []string{"aa", "bb", "pp", "w", "u", "ga", "gb", "dw", "du", "k", "v", "do", "as", "bs", "ps", "dk", "dv", "T"}
+
+// wkv4Keep prints the sums of wkv4, of rows of 16 channels of which this takes a vector, and
+// keeps those before each token.
+func (g *recGen) wkv4Keep() {
+	g.open("wkv4Keep", "wkv4BackCall", wkv4BackFields...)
+	const aa, bb, pp, w, k, v = 6, 7, 8, 9, 10, 11
+	for i, f := range []string{"aa", "bb", "pp", "w"} {
+		g.loadField(f, aa+i)
+	}
+	rows := []string{"R8", "R9", "R10", "R11", "R12"}
+	for i, f := range []string{"k", "v", "as", "bs", "ps"} {
+		g.op("MOVQ", g.f(f), rows[i])
+	}
+	g.tokens(func() {
+		for i, r := range []int{aa, bb, pp} {
+			g.store(r, "("+rows[2+i]+")")
+		}
+		g.load("(R8)", k)
+		g.load("(R9)", v)
+		g.r3("VADDPS", w, pp, pp)
+		g.expPair(pp, k)
+		g.r3("VMAXPS", pp, k, pp)
+		g.r3("VMULPS", 1, aa, aa)
+		g.r3("VFMADD231PS", v, 2, aa)
+		g.r3("VMULPS", 1, bb, bb)
+		g.r3("VADDPS", 2, bb, bb)
+		for _, r := range rows {
+			g.op("ADDQ", "$64", r)
+		}
+	})
+	g.close()
+}
+
+// wkv4Back prints the way back over what wkv4Keep kept. Every factor is at most 1.
+func (g *recGen) wkv4Back() {
+	g.open("wkv4Back", "wkv4BackCall", wkv4BackFields...)
+	const w, u, ga, gb, dw, du, dk, dv, x = 6, 7, 8, 9, 10, 11, 12, 13, 14
+	for i, f := range []string{"w", "u", "ga", "gb", "dw", "du"} {
+		g.loadField(f, w+i)
+	}
+	g.op("MOVQ", g.f("T"), "SI")
+	g.op("MOVQ", "SI", "CX")
+	g.op("SHLQ", "$6", "CX") // the offset of the row after
+	row := func(field string, r int) {
+		g.op("MOVQ", g.f(field), "DX")
+		g.load("(DX)(CX*1)", r)
+	}
+	token := g.label("token")
+	g.align()
+	g.p("%s:", token)
+	g.op("ADDQ", "$-64", "CX")
+	row("ps", x)
+	g.r3("VADDPS", w, x, x)
+	row("k", 3)
+	g.expPair(x, 3)
+	row("as", 0)
+	row("bs", 3)
+	row("v", 5)
+	g.r3("VMULPS", ga, 0, 4)
+	g.r3("VFMADD231PS", gb, 3, 4)
+	g.r3("VFMADD231PS", 4, 1, dw) // dw += e1 (aa ga + bb gb)
+	g.move(gb, dk)
+	g.r3("VFMADD231PS", ga, 5, dk)
+	g.r3("VMULPS", 2, dk, dk) // e2 (v ga + gb)
+	g.r3("VMULPS", 2, ga, dv)
+	g.r3("VMULPS", 1, ga, ga)
+	g.r3("VMULPS", 1, gb, gb)
+	row("ps", x)
+	row("k", 3)
+	g.r3("VADDPS", u, 3, 3)
+	g.expPair(x, 3)
+	row("as", 4)
+	row("bs", 0)
+	g.move(2, 3)
+	g.r3("VFMADD231PS", 0, 1, 3) // e1 bb + e2
+	row("v", 0)
+	g.r3("VMULPS", 4, 1, 5)
+	g.r3("VFMADD231PS", 0, 2, 5)
+	g.r3("VDIVPS", 3, 5, 5) // y
+	row("do", 4)
+	g.r3("VDIVPS", 3, 4, 4) // s
+	g.r3("VMULPS", 4, 2, 3) // e2 s
+	g.r3("VADDPS", 3, dv, dv)
+	g.r3("VSUBPS", 5, 0, 0)
+	g.r3("VMULPS", 0, 3, 3) // e2 s (v − y)
+	g.r3("VADDPS", 3, du, du)
+	g.r3("VADDPS", 3, dk, dk)
+	g.r3("VMULPS", 4, 1, 4)
+	g.r3("VADDPS", 4, ga, ga)
+	g.r3("VFNMADD231PS", 5, 4, gb)
+	for i, f := range []string{"dk", "dv"} {
+		g.op("MOVQ", g.f(f), "DX")
+		g.store(dk+i, "(DX)(CX*1)")
+	}
+	g.op("DECQ", "SI")
+	g.op("JNE", token)
+	for i, f := range []string{"ga", "gb", "dw", "du"} {
+		g.storeField(ga+i, f)
+	}
+	g.close()
 }
 
 // softmax prints the running softmax of one vector of columns: first the largest number,
@@ -1501,6 +1605,8 @@ func (g *recGen) channels() {
 		g.selectiveBack()
 		g.complexKeep()
 		g.complexBack()
+		g.wkv4Keep()
+		g.wkv4Back()
 		if g.wide || g.neon {
 			g.complexGroup(4)
 		} else { // as many as there are registers for

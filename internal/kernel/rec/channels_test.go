@@ -498,6 +498,40 @@ func TestWKV4(t *testing.T) {
 	})
 }
 
+func TestWKV4Backward(t *testing.T) {
+	eachChannels(t, func(t *testing.T, r source, T, C int) {
+		for _, scale := range []float64{1, 30} {
+			k, v, do := newRows(r, T, C, func(n int) []float32 { return r.normal(n, scale) }), newRows(r, T, C, r.normals), newRows(r, T, C, r.normals)
+			aa, bb, pp := r.normals(C), r.uniform(C, 0.5, 2), r.normals(C)
+			if scale == 1 { // an empty state
+				aa, bb, pp = make([]float32, C), make([]float32, C), r.uniform(C, NewWKV4Max, NewWKV4Max)
+			}
+			a := WKV4Args{T: T, C: C, AA: aa, BB: bb, PP: pp, W: r.uniform(C, -3, -0.01), U: r.normals(C), K: k.s, V: v.s, KStride: k.stride, VStride: v.stride}
+			outs := []rows{newRows(r, 1, C, r.normals), newRows(r, 1, C, r.normals), newRows(r, 1, C, r.normals), newRows(r, 1, C, r.normals),
+				newRows(r, T, C, r.normals), newRows(r, T, C, r.normals)}
+			run := func() (out []rows) {
+				for _, m := range outs {
+					out = append(out, m.clone())
+				}
+				WKV4Backward(&a, &WKV4Grads{O: do.s, AA: out[0].s, BB: out[1].s, W: out[2].s, U: out[3].s, K: out[4].s, V: out[5].s,
+					OStride: do.stride, KStride: out[4].stride, VStride: out[5].stride, Scratch: r.normal(WKV4Scratch(T), 1)})
+				return out
+			}
+			got := run()
+			level := hw.Current()
+			hw.Set(hw.Portable)
+			want := run()
+			hw.Set(level)
+			var all, wants []float32 // one number alone may have cancelled
+			for i := range got {
+				all, wants = append(all, got[i].gather()...), append(wants, want[i].gather()...)
+				got[i].guard(t, "a gradient")
+			}
+			near(t, "gradients of wkv4", all, wide(wants), 1e-6*scale)
+		}
+	})
+}
+
 func TestConv(t *testing.T) {
 	eachChannels(t, func(t *testing.T, r source, T, C int) {
 		for variant := range 10 {

@@ -210,6 +210,22 @@ func complexBackAsm(c *complexBackCall) {
 	}
 }
 
+func wkv4KeepAsm(c *wkv4BackCall) {
+	if useAVX512 {
+		wkv4KeepAVX512(c)
+	} else {
+		wkv4KeepAVX2(c)
+	}
+}
+
+func wkv4BackAsm(c *wkv4BackCall) {
+	if useAVX512 {
+		wkv4BackAVX512(c)
+	} else {
+		wkv4BackAVX2(c)
+	}
+}
+
 func matrixAsm(c *matrixCall, form, read int) {
 	wide := c.lanes > width()
 	switch {

@@ -120,6 +120,10 @@ func complexKeepAsm(c *complexBackCall) { complexKeepNEON(c) }
 
 func complexBackAsm(c *complexBackCall) { complexBackNEON(c) }
 
+func wkv4KeepAsm(c *wkv4BackCall) { wkv4KeepNEON(c) }
+
+func wkv4BackAsm(c *wkv4BackCall) { wkv4BackNEON(c) }
+
 func matrixAsm(c *matrixCall, form, read int) {
 	switch c.lanes {
 	case 16:

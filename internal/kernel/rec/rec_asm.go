@@ -532,6 +532,59 @@ func softmaxBack(g *SoftmaxGrads) {
 	}
 }
 
+type wkv4BackCall struct {
+	aa, bb, pp, w, u, ga, gb, dw, du, k, v, do, as, bs, ps, dk, dv *float32
+	T                                                              int
+}
+
+// wkv4Back is wkv4BackGeneric on rows of 16 channels side by side, missing ones zero.
+func wkv4Back(a *WKV4Args, g *WKV4Grads, c, n int) {
+	if !useAsm || a.T == 0 {
+		wkv4BackGeneric(a, g, c, n)
+		return
+	}
+	const L = wkvLanes
+	rest := aligned(g.Scratch)
+	take := func(rows int) []float32 { s := rest[:rows*L]; rest = rest[rows*L:]; return s }
+	k, v, do, as, bs, ps, dk, dv := take(a.T), take(a.T), take(a.T), take(a.T), take(a.T), take(a.T), take(a.T), take(a.T)
+	one := take(9) // AA, BB, PP, W, U and the gradients of AA, BB, W, U
+	clear(one)
+	if n < L {
+		for _, s := range [...][]float32{k, v, do} {
+			clear(s)
+		}
+	}
+	copyRows(k, L, a.K[c:], a.KStride, a.T, n)
+	copyRows(v, L, a.V[c:], a.VStride, a.T, n)
+	copyRows(do, L, g.O[c:], g.OStride, a.T, n)
+	for i, s := range [...][]float32{a.AA, a.BB, a.PP, a.W, a.U, g.AA, g.BB} {
+		copy(one[i*L:][:n], s[c:])
+	}
+	for l := 0; l < L; l += width() {
+		at := func(i int) *float32 { return &one[i*L+l] }
+		call := wkv4BackCall{aa: at(0), bb: at(1), pp: at(2), w: at(3), u: at(4), ga: at(5), gb: at(6), dw: at(7), du: at(8),
+			k: &k[l], v: &v[l], do: &do[l], as: &as[l], bs: &bs[l], ps: &ps[l], dk: &dk[l], dv: &dv[l], T: a.T}
+		wkv4KeepAsm(&call)
+		wkv4BackAsm(&call)
+	}
+	copy(g.AA[c:][:n], one[5*L:])
+	copy(g.BB[c:][:n], one[6*L:])
+	if g.W != nil {
+		axpy(g.W[c:][:n], 1, one[7*L:])
+	}
+	if g.U != nil {
+		axpy(g.U[c:][:n], 1, one[8*L:])
+	}
+	for t := range a.T {
+		if g.K != nil {
+			axpy(g.K[t*g.KStride+c:][:n], 1, dk[t*L:])
+		}
+		if g.V != nil {
+			axpy(g.V[t*g.VStride+c:][:n], 1, dv[t*L:])
+		}
+	}
+}
+
 func conv(a *ConvArgs) {
 	if !useAsm || a.Width < 2 || a.Width > 4 {
 		convGeneric(a)

@@ -621,3 +621,15 @@ func modesBackAVX512Part(c *modesBackCall)
 
 //go:noescape
 func modesBackAVX2Part(c *modesBackCall)
+
+//go:noescape
+func wkv4KeepAVX512(c *wkv4BackCall)
+
+//go:noescape
+func wkv4KeepAVX2(c *wkv4BackCall)
+
+//go:noescape
+func wkv4BackAVX512(c *wkv4BackCall)
+
+//go:noescape
+func wkv4BackAVX2(c *wkv4BackCall)

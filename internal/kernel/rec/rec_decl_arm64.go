@@ -362,3 +362,9 @@ func modesBackNEON(c *modesBackCall)
 
 //go:noescape
 func modesBackNEONPart(c *modesBackCall)
+
+//go:noescape
+func wkv4KeepNEON(c *wkv4BackCall)
+
+//go:noescape
+func wkv4BackNEON(c *wkv4BackCall)

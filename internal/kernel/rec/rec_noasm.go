@@ -31,3 +31,5 @@ func dplr(a *DPLRArgs) { dplrGeneric(a) }
 func modes(a *ModesArgs) { modesGeneric(a) }
 
 func modesBack(a *ModesArgs, g *ModesGrads) { modesBackGeneric(a, g) }
+
+func wkv4Back(a *WKV4Args, g *WKV4Grads, c, n int) { wkv4BackGeneric(a, g, c, n) }

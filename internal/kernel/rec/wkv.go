@@ -51,8 +51,8 @@ type WKV4Grads struct {
 
 const wkvLanes = 16
 
-// WKV4Scratch is the number of floats WKV4Backward needs.
-func WKV4Scratch(T int) int { return 3 * T * wkvLanes }
+// WKV4Scratch is the number of floats WKV4Backward needs: eight rows a token, and nine.
+func WKV4Scratch(T int) int { return (8*T + 9 + 1) * wkvLanes }
 
 // WKV4Backward adds the gradients of WKV4(a). AA, BB, PP of a are the state before the T tokens and
 // are not changed; a.O is not used.
@@ -97,11 +97,11 @@ func wkv4Generic(a *WKV4Args) {
 	}
 }
 
-// wkv4Back takes n channels from c. Every factor is at most 1: the gradients of AA and BB carry
+// wkv4BackGeneric takes n channels from c. Every factor is at most 1: the gradients of AA and BB carry
 // the scale of the state's own maximum.
-func wkv4Back(a *WKV4Args, g *WKV4Grads, c, n int) {
+func wkv4BackGeneric(a *WKV4Args, g *WKV4Grads, c, n int) {
 	const L = wkvLanes
-	as, bs, ps := g.Scratch[:a.T*L], g.Scratch[a.T*L:2*a.T*L], g.Scratch[2*a.T*L:]
+	as, bs, ps := g.Scratch[:a.T*L], g.Scratch[a.T*L:2*a.T*L], g.Scratch[2*a.T*L:3*a.T*L]
 	w, u := a.W[c:][:n], a.U[c:][:n]
 	for l := range n {
 		aa, bb, pp := a.AA[c+l], a.BB[c+l], a.PP[c+l]
