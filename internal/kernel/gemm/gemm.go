@@ -373,7 +373,7 @@ const (
 
 func (p *product) path() path {
 	switch {
-	case p.form == formPanels && usePanels && p.row%panelRows == 0 && !p.float && !p.canTile():
+	case p.form == formPanels && usePanels && p.k > 0 && p.row%panelRows == 0 && !p.float && !p.canTile():
 		return pathPanels
 	case p.m <= thinM && p.form != formRows && p.form != formPanels && p.k >= thinK+thinRate*(p.m-1):
 		return pathDotB

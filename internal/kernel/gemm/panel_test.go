@@ -56,6 +56,9 @@ func TestMulPanels(t *testing.T) {
 		worst := map[Precision]float64{}
 		for q := range Quant(len(quants)) {
 			block, _ := q.Block()
+			nothing := []float32{1, 2, 3, 4, 5, 6}
+			How{}.MulPanels(2, false, q, 2, 3, 0, nil, 0, nil, 0, nothing, 3)
+			sameBits(t, nothing, make([]float32, 6))
 			for _, s := range [][4]int{{1, 1, 1, 0}, {1, 16, 3, 0}, {1, 37, 2, 16}, {1, 70, 5, 3}, {2, 5, 1, 0}, {3, 64, 4, 32}, {4, 3, 3, 1}, {5, 130, 2, 16}, {16, 33, 3, 0}, {17, 35, 3, 0}, {70, 70, 2, 0}, {130, 40, 1, 0}} {
 				m, n, k, row := s[0], s[1], s[2]*block, s[3]
 				a, blocks := make([]float32, m*k), randomBlocks(r, q, (row+n)*k)
