@@ -3,6 +3,7 @@ package scan
 import (
 	"github.com/subquad/subquad/hw"
 	"github.com/subquad/subquad/internal/kernel/rec"
+	"github.com/subquad/subquad/internal/kernel/vec"
 	"github.com/subquad/subquad/tensor"
 )
 
@@ -83,23 +84,34 @@ func diagonalBackward(h, a, b, before, after *tensor.Tensor) {
 		g := g[i*C:][:C]
 		for t := T - 1; t >= 0; t-- {
 			o := (i*T + t) * C
-			addAll(g, dh[o:])
+			vec.Add(g, g, dh[o:])
 			if db != nil {
-				addAll(db[o:o+C], g)
+				vec.Add(db[o:o+C], db[o:], g)
 			}
-			for c := range g {
-				if da != nil {
-					prev := float32(0)
-					if t > 0 {
-						prev = h.Raw()[o-C+c]
-					} else if before != nil {
-						prev = before.Raw()[i*C+c]
-					}
-					da[o+c] += g[c] * prev
-				}
-				g[c] = rec.Flush(g[c] * a.Raw()[o+c])
+			switch {
+			case da != nil && t > 0:
+				vec.MulAdd(da[o:o+C], g, h.Raw()[o-C:])
+			case da != nil && before != nil:
+				vec.MulAdd(da[o:o+C], g, before.Raw()[i*C:])
+			}
+			vec.Mul(g, g, a.Raw()[o:])
+			if t%quietTokens == 0 {
+				quiet(g)
 			}
 		}
 	}
 	addAll(gradOf(before), g)
+}
+
+// quietTokens is how often gradients that have decayed to almost nothing are made zeros.
+const quietTokens = 16
+
+// quiet keeps what decays from becoming denormal numbers (see rec.Flush).
+func quiet(g []float32) {
+	const least = 1e-35 // falls to the smallest normal number in some tokens
+	for i, v := range g {
+		if v < least && v > -least {
+			g[i] = 0
+		}
+	}
 }
