@@ -37,8 +37,7 @@ func main() {
 	}
 	fmt.Fprintf(out, "\t\t\t\nreading\tone core\t%d cores\t\n", cores)
 	for size := 16 << 10; size <= *largest<<20; size *= 4 {
-		read := func() float64 { return gemm.ReadBandwidth(size) }
-		fmt.Fprintf(out, "%d KiB\t%.1f GB/s\t%.1f GB/s\t\n", size>>10, read()/1e9, all(cores, read)/1e9)
+		fmt.Fprintf(out, "%d KiB\t%.1f GB/s\t%.1f GB/s\t\n", size>>10, gemm.ReadBandwidth(size)/1e9, gemm.ReadBandwidths(cores, size)/1e9)
 	}
 	out.Flush()
 }

@@ -426,8 +426,8 @@ func TestOneWorkerAllocatesNothing(t *testing.T) {
 // What benchmarks compare with are loops of their own.
 func TestLimits(t *testing.T) {
 	levels(t, func(t *testing.T) {
-		if f, b := PeakFLOPS(), ReadBandwidth(4*1000); !(f > 1e6 && b > 1e6) {
-			t.Errorf("%.3g operations and %.3g bytes a second", f, b)
+		if f, b, all := PeakFLOPS(), ReadBandwidth(4*1000), ReadBandwidths(2, 4*1000); !(f > 1e6 && b > 1e6 && all > 1e6) {
+			t.Errorf("%.3g operations and %.3g bytes a second, %.3g by two", f, b, all)
 		}
 	})
 }

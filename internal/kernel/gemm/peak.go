@@ -2,6 +2,8 @@ package gemm
 
 import (
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/subquad/subquad/hw"
@@ -37,28 +39,68 @@ func fastest(f func() float64) float64 {
 // ReadBandwidth measures how fast one core reads a buffer of the given size, in large pages where
 // there are such, over and over, in bytes a second, for about 20 ms.
 func ReadBandwidth(bytes int) float64 {
+	buf := readBuffer(bytes)
+	best := 0.0
+	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
+		t := time.Now()
+		read := 0
+		for read < 1<<20 {
+			read += readAll(buf)
+		}
+		best = max(best, float64(read)/time.Since(t).Seconds())
+	}
+	return best
+}
+
+// ReadBandwidths is what n goroutines read together, each a buffer of its own, in
+// 40 ms in which all of them do.
+func ReadBandwidths(n, bytes int) float64 {
+	var read atomic.Int64
+	var stop atomic.Bool
+	var ready, ended sync.WaitGroup
+	ready.Add(n)
+	for range n {
+		ended.Go(func() {
+			buf := readBuffer(bytes)
+			readAll(buf)
+			ready.Done()
+			for !stop.Load() {
+				for rest := buf; len(rest) > 0 && !stop.Load(); {
+					piece := rest[:min(len(rest), 1<<18)]
+					read.Add(int64(readAll(piece)))
+					rest = rest[len(piece):]
+				}
+			}
+		})
+	}
+	ready.Wait()
+	t, before := time.Now(), read.Load()
+	time.Sleep(40 * time.Millisecond)
+	rate := float64(read.Load()-before) / time.Since(t).Seconds()
+	stop.Store(true)
+	ended.Wait()
+	return rate
+}
+
+func readBuffer(bytes int) []float32 {
 	buf := make([]float32, max(1, bytes/4))
 	for i := range buf {
 		buf[i] = 1
 	}
 	hw.LargePages(buf)
-	best := 0.0
+	return buf
+}
+
+// readAll reads buf, in calls that can be preempted, and returns its bytes.
+func readAll(buf []float32) int {
 	var sink float32
-	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
-		t := time.Now()
-		read := 0
-		for read < 1<<20 {
-			for rest := buf; len(rest) > 0; {
-				n := min(len(rest), 1<<16)
-				sink += readLoop(rest[:n])
-				read += 4 * n
-				rest = rest[n:]
-			}
-		}
-		best = max(best, float64(read)/time.Since(t).Seconds())
+	for rest := buf; len(rest) > 0; {
+		n := min(len(rest), 1<<16)
+		sink += readLoop(rest[:n])
+		rest = rest[n:]
 	}
 	runtime.KeepAlive(sink)
-	return best
+	return 4 * len(buf)
 }
 
 func peakLoopGeneric(n int) float64 {
