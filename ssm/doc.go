@@ -42,9 +42,9 @@
 // # What costs more than its class
 //
 // Of 768 channels and 2048 tokens, in µs a token of one core of a Zen 4: with
-// gradients S4 takes 330 where S4D, DSS and H3 take 100 to 250, because its transition has a
+// gradients S4 takes 300 where S4D, DSS and H3 take 100 to 230, because its transition has a
 // correction of rank one, by which a token's states all depend on each other; forward
-// it takes what S4D does, 42. Mamba's takes 98 to S5's 50, an exponential for each of 16
-// states of twice the channels; Mamba-3's 150, two products into the state for a token,
-// and with four inputs a head 320.
+// it takes 40 to S4D's 33. Mamba's takes 91 to S5's 41, an exponential for each of 16
+// states of twice the channels; Mamba-3's 130, two products into the state for a token,
+// and with four inputs a head 340.
 package ssm
