@@ -218,9 +218,12 @@ func TestOthers(t *testing.T) {
 		})
 		s := tensor.NewScope()
 		one := func(t *tensor.Tensor) *tensor.Tensor { return tensor.Enter(s, t).Narrow(0, 0, 1) }
-		log := scan.SelectiveLog(one(x), one(dt), logA, one(bm), one(cm), D, nil).Data()
-		if want := scan.Selective(one(x), one(dt), tensor.Neg(tensor.Exp(logA)), one(bm), one(cm), D, nil).Data(); !slices.Equal(log, want) {
-			t.Errorf("SelectiveLog of one sequence: %v, want %v", log, want)
+		for _, largest := range []float32{2, 27.5, 27.7, 60, 90} { // about the bound of A, and beyond float32
+			logA.Data()[3] = largest
+			log := scan.SelectiveLog(one(x), one(dt), logA, one(bm), one(cm), D, nil).Data()
+			if want := scan.Selective(one(x), one(dt), tensor.Neg(tensor.Exp(logA)), one(bm), one(cm), D, nil).Data(); !slices.Equal(log, want) {
+				t.Errorf("SelectiveLog of one sequence, largest %v: %v, want %v", largest, log, want)
+			}
 		}
 		a, s0 := r.uniform(-1, 1, B, T, C), r.normal(1, B, C)
 		both("Diagonal", []*tensor.Tensor{a, x, s0}, func(s *tensor.Scope) *tensor.Tensor {

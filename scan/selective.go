@@ -101,21 +101,32 @@ type selective struct {
 	log                     bool      // it is the logarithm of −A
 }
 
+// maxLogA is below the logarithm of rec.MaxA, by more than what vec.Exp may be off.
+const maxLogA = 27.6
+
 // turn brings the rates of units u0 to u1 into m.a: channels side by side, and all of a
 // unit's together, since rows of E channels fall on few sets of a cache.
 func (m *selective) turn(u0, u1 int) {
+	_, _, lo, _ := m.unitRange(u0)
+	_, _, _, hi := m.unitRange(u1 - 1)
+	rates, a := m.rates[lo*m.N:hi*m.N], m.a[lo*m.N:hi*m.N]
+	// Whether any is too large is asked first: it reads them in the order of memory, several times as
+	// fast as turning does, which then finds them in the cache.
+	var small bool
+	if m.log {
+		small = vec.Max(rates) <= maxLogA
+	} else {
+		small = vec.SumSq(rates) <= rec.MaxA*rec.MaxA // none is larger than their root
+	}
 	for i := u0; i < u1; i++ {
 		_, _, lo, hi := m.unitRange(i)
 		gemm.Transpose(hi-lo, m.N, m.rates[lo*m.N:], m.N, m.a[lo*m.N:], hi-lo)
 	}
-	_, _, lo, _ := m.unitRange(u0)
-	_, _, _, hi := m.unitRange(u1 - 1)
-	a := m.a[lo*m.N : hi*m.N]
 	if m.log {
 		vec.Exp(a, a)
 		vec.Scale(a, a, -1)
 	}
-	if vec.SumSq(a) <= rec.MaxA*rec.MaxA { // none is larger than their root
+	if small {
 		return
 	}
 	for i, v := range a {
