@@ -365,12 +365,7 @@ func (g *panelGen) digitsOf(group, terms int) {
 	}
 	g.i("VEXTRACTI64X4 $1, Z2, Y3")
 	g.i("VPMAXUD Y3, Y2, Y2")
-	g.i("VEXTRACTI128 $1, Y2, X3")
-	g.i("VPMAXUD X3, X2, X2")
-	for _, p := range []string{"0x4e", "0xb1"} {
-		g.i("VPSHUFD $%s, X2, X3", p)
-		g.i("VPMAXUD X3, X2, X2")
-	}
+	g.fold("VPMAXUD", 2, 8)
 	g.i("VMOVD X2, AX")
 	g.i("CMPL AX, R9")
 	g.i("CMOVLHI AX, R9")
@@ -404,14 +399,7 @@ func (g *panelGen) digitsOf(group, terms int) {
 		g.i("VMOVDQU %s4, %d(DI)", r, t*group)
 		g.i("VPXOR X6, X6, X6")
 		g.i("VPDPBUSD %s4, %s30, %s6", r, r, r)
-		if vecs == 2 {
-			g.i("VEXTRACTI128 $1, Y6, X7")
-			g.i("VPADDD X7, X6, X6")
-		}
-		for _, p := range []string{"0x4e", "0xb1"} {
-			g.i("VPSHUFD $%s, X6, X7", p)
-			g.i("VPADDD X7, X6, X6")
-		}
+		g.fold("VPADDD", 6, 4*vecs)
 		g.i("VMOVD X6, AX")
 		g.i("IMUL3L $%d, AX, DX", scale)
 		g.i("ADDL DX, R11")
@@ -426,6 +414,18 @@ func (g *panelGen) digitsOf(group, terms int) {
 	g.i("ADDQ $%d, DI", terms*group+4*terms+8)
 	g.i("DECQ CX")
 	g.i("JNE %s", loop)
+}
+
+// fold leaves op of so many integers of register r, 4 or 8, in its first; the next register is scratch.
+func (g *panelGen) fold(op string, r, integers int) {
+	if integers == 8 {
+		g.i("VEXTRACTI128 $1, Y%d, X%d", r, r+1)
+		g.i("%s X%d, X%d, X%d", op, r+1, r, r)
+	}
+	for _, p := range []string{"0x4e", "0xb1"} {
+		g.i("VPSHUFD $%s, X%d, X%d", p, r, r+1)
+		g.i("%s X%d, X%d, X%d", op, r+1, r, r)
+	}
 }
 
 func panelAMD64(f *file) {

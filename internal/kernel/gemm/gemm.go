@@ -15,6 +15,9 @@
 // Where the processor multiplies tiles of bfloat16, large products take numbers as sums of
 // two or three of them (amx_amd64.go); Precision says of how many.
 //
+// Weights in blocks of few bits are multiplied from panels of sixteen rows, as integers,
+// where the processor has instructions for it (panel.go).
+//
 // Every element of C is, for any position, tile or number of workers, the same
 // expression: within each block of kc terms a sum in the order
 // of k that starts at zero, the blocks added to C in order. Thin products

@@ -105,6 +105,21 @@ func TestHalfRounding(t *testing.T) {
 	}
 }
 
+// truth is a·wᵀ in float64, and the sum of the sizes of each element's products.
+func truth(m, n, k int, a, w []float32) (want, size []float64) {
+	want, size = make([]float64, m*n), make([]float64, m*n)
+	for i := range m {
+		for j := range n {
+			for l := range k {
+				p := float64(a[i*k+l]) * float64(w[j*k+l])
+				want[i*n+j] += p
+				size[i*n+j] += math.Abs(p)
+			}
+		}
+	}
+	return want, size
+}
+
 func TestMulQuant(t *testing.T) {
 	levels(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(7, 8))
@@ -118,16 +133,7 @@ func TestMulQuant(t *testing.T) {
 				}
 				w := make([]float32, n*k)
 				q.Dequantize(w, b)
-				want, size := make([]float64, m*n), make([]float64, m*n)
-				for i := range m {
-					for j := range n {
-						for l := range k {
-							p := float64(a[i*k+l]) * float64(w[j*k+l])
-							want[i*n+j] += p
-							size[i*n+j] += math.Abs(p)
-						}
-					}
-				}
+				want, size := truth(m, n, k, a, w)
 				var first []float32
 				for _, workers := range []int{1, 3} {
 					c := make([]float32, m*n)
